@@ -1,0 +1,59 @@
+//! What is delivered for one shard.
+
+use bytes::Bytes;
+use ensemble_store::{JobId, Position, Rank, ShardId};
+
+/// The events of one shard. A repeat of the shard delivers the same ids again; of two events with one id or one key the
+/// one with the lower rank is right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShardEvents {
+    /// The job's public name.
+    pub job: JobId,
+    /// The shard.
+    pub shard: ShardId,
+    /// The contract's name; it names the event types.
+    pub contract: String,
+    /// The contract's column names in order: the names of the values in each row.
+    pub columns: Vec<String>,
+    /// The source file's name, as the user gave it.
+    pub source: String,
+    /// When the shard was decided, in microseconds since the Unix epoch.
+    pub time_us: i64,
+    /// The rows whose claim stands in the shard's ledger entry, in the order of their positions.
+    pub accepted: Vec<AcceptedRow>,
+    /// The rows in the dead letters, in the order of their positions.
+    pub rejected: Vec<RejectedRow>,
+}
+
+/// One accepted row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AcceptedRow {
+    /// Where the row stands: with the job's name the event's id.
+    pub position: Position,
+    /// The claim's rank.
+    pub rank: Rank,
+    /// The key's text.
+    pub key: Bytes,
+    /// The standardised row as it is stored, encoded as `ensemble_contract::row` says.
+    pub fields: Bytes,
+}
+
+/// One rejected row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RejectedRow {
+    /// Where the row stands: with the job's name the event's id.
+    pub position: Position,
+    /// The record's first line.
+    pub line: u64,
+    /// The first rule that failed.
+    pub rule: String,
+    /// All rules that failed.
+    pub rules: Vec<String>,
+}
+
+impl ShardEvents {
+    /// The id of the event for the row at `position`: `JOB/FILE:OFFSET`. The same whenever the row is delivered.
+    pub fn event_id(job: JobId, position: Position) -> String {
+        format!("{job}/{}:{}", position.file(), position.offset())
+    }
+}

@@ -1,0 +1,89 @@
+//! What a store can answer instead of a result.
+
+use std::{io, path::PathBuf};
+
+/// What a caller does about an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorClass {
+    /// The request itself is wrong; the same request fails again.
+    Invalid,
+    /// It may pass: try again with back-off until the lease's deadline.
+    Transient,
+    /// Nothing that this process does will mend it.
+    Fatal,
+}
+
+/// An error of a store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another process has the embedded store open.
+    #[error("the store {path} is in use by another process; wait for it to end, or name another store with --store")]
+    Locked {
+        /// The store's directory.
+        path: PathBuf,
+    },
+    /// The directory was written by a version that this one cannot read.
+    #[error("the store {path} has format {found}, and this version reads format {known}; use the version that wrote it")]
+    UnknownVersion {
+        /// The store's directory.
+        path: PathBuf,
+        /// The format that was found.
+        found: String,
+        /// The format that this version reads and writes.
+        known: u32,
+    },
+    /// The directory holds something that is not a store.
+    #[error("{path} is not a store of this program: {reason}; name an empty or new directory with --store")]
+    NotAStore {
+        /// The directory.
+        path: PathBuf,
+        /// What was found instead.
+        reason: String,
+    },
+    /// The file system refused.
+    #[error("cannot {action} {path}: {source}")]
+    Io {
+        /// What was tried: `open`, `write`, `sync`, …
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The embedded database refused.
+    #[error("the embedded database failed: {0}")]
+    Database(String),
+    /// The disk is full.
+    #[error("no space left on the device of {path}; free some space and run the same command again")]
+    Full {
+        /// The store's directory.
+        path: PathBuf,
+    },
+    /// Stored bytes are not what was written.
+    #[error("{what} is damaged: {reason}")]
+    Corrupt {
+        /// Which record.
+        what: String,
+        /// How it shows.
+        reason: String,
+    },
+    /// The store is gone or closing.
+    #[error("the store is closed")]
+    Closed,
+    /// The store did not answer as it should; it may later.
+    #[error("the store is not available: {0}")]
+    Unavailable(String),
+}
+
+impl StoreError {
+    /// What the caller does about it.
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::Locked { .. } | Self::UnknownVersion { .. } | Self::NotAStore { .. } => ErrorClass::Invalid,
+            Self::Unavailable(_) => ErrorClass::Transient,
+            Self::Io { .. } | Self::Database(_) | Self::Full { .. } | Self::Corrupt { .. } | Self::Closed => {
+                ErrorClass::Fatal
+            }
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! Where the layers live: bronze, silver, dead letters, the ledger, gold and the supervisor's own documents.
+//!
+//! [`Store`] asks of a backend only what one MongoDB document gives: *insert if absent* and *replace if the stamp
+//! equals*, both acknowledged once they are durable (on a replica set: by a majority), and reads of what is durable.
+//! Everything that makes a shard count exactly once stands above it, in the worker's committer.
+
+mod clock;
+mod error;
+mod ids;
+mod records;
+mod traits;
+
+pub use clock::{Clock, SystemClock};
+pub use error::{ErrorClass, StoreError};
+pub use ids::{Epoch, JobId, JobNumber, Position, Rank, ShardId, Stamp};
+pub use records::{
+    Claim, DeadLetter, Decision, DecisionRecord, Document, DocumentKind, GoldCell, Insert, LedgerEntry, NewClaim,
+    Replacement, ShardKind, ShardPlan, SilverDoc, SpooledShard,
+};
+pub use traits::Store;
