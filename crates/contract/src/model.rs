@@ -1,5 +1,7 @@
 //! A contract as data: what the file says, checked.
 
+use std::fmt;
+
 /// A compiled contract file. Immutable; a job pins its text and hash.
 #[derive(Debug, Clone)]
 pub struct Contract {
@@ -67,9 +69,9 @@ pub struct Column {
     pub required: bool,
     /// Bounds on numbers and years.
     pub range: Option<Range>,
-    /// The whole value has to match.
+    /// The standardised text has to match; anchored, so that the whole of it does.
     pub pattern: Option<regex::Regex>,
-    /// The value has to be one of these.
+    /// The standardised value has to be one of these; of an int or a year, the decimal text.
     pub one_of: Option<Vec<String>>,
     /// The most characters (Unicode scalar values) that a text may have.
     pub max_length: Option<usize>,
@@ -165,5 +167,42 @@ impl Contract {
     /// The index of the column with this name.
     pub fn column_index(&self, name: &str) -> Option<usize> {
         self.columns.iter().position(|c| c.name == name)
+    }
+}
+
+impl ColumnType {
+    /// Every type, by the name that contracts give it.
+    pub(crate) const NAMED: [(&'static str, Self); 7] = [
+        ("string", Self::String),
+        ("int", Self::Int),
+        ("float", Self::Float),
+        ("bool", Self::Bool),
+        ("year", Self::Year),
+        ("date", Self::Date),
+        ("timestamp", Self::Timestamp),
+    ];
+
+    /// The name that contracts give it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::String => "string",
+            Self::Int => "int",
+            Self::Float => "float",
+            Self::Bool => "bool",
+            Self::Year => "year",
+            Self::Date => "date",
+            Self::Timestamp => "timestamp",
+        }
+    }
+
+    /// Whether its values are numbers, which can have a range, be summed and be binned.
+    pub fn is_numeric(self) -> bool {
+        matches!(self, Self::Int | Self::Float | Self::Year)
+    }
+}
+
+impl fmt::Display for ColumnType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }

@@ -15,6 +15,8 @@
 //!
 //! The encoding is canonical: equal values have equal bytes, so rows are compared as bytes.
 
+use crate::number::shortest;
+
 /// A value of a standardised row.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Value<'a> {
@@ -55,6 +57,7 @@ const MAX_DECIMAL: u64 = 999_999_999_999_999;
 impl Float {
     /// The canonical form of `digits × 10^−scale` where that is a short decimal: at most 15 digits and `scale ≤ 22`
     /// once trailing zeros are gone. `None` otherwise: parse the text as a double and use [`Float::from_f64`].
+    #[inline]
     pub fn from_decimal(mut mantissa: i64, mut scale: u8) -> Option<Self> {
         if mantissa == 0 {
             return Some(Self::Decimal { mantissa: 0, scale: 0 });
@@ -69,15 +72,14 @@ impl Float {
     /// The canonical form of a finite double.
     pub fn from_f64(value: f64) -> Self {
         if value == 0.0 {
-            return if value.is_sign_negative() { Self::Binary(value) } else { Self::Decimal { mantissa: 0, scale: 0 } };
+            return if value.is_sign_negative() {
+                Self::Binary(value)
+            } else {
+                Self::Decimal { mantissa: 0, scale: 0 }
+            };
         }
-        // Rust prints the shortest digits that read back as the same double.
-        let text = format!("{value:e}");
-        let Some((digits, exponent)) = text.split_once('e') else { return Self::Binary(value) };
-        let Ok(exponent) = exponent.parse::<i32>() else { return Self::Binary(value) };
-        let fraction = digits.split_once('.').map_or(0, |(_, f)| f.len() as i32);
-        let Ok(mantissa) = digits.replace('.', "").parse::<i64>() else { return Self::Binary(value) };
-        let scale = fraction - exponent;
+        let Some((mantissa, exponent)) = shortest(value) else { return Self::Binary(value) };
+        let scale = -exponent;
         let (mantissa, scale) = if scale < 0 {
             match 10i64.checked_pow(scale.unsigned_abs()).and_then(|p| mantissa.checked_mul(p)) {
                 Some(m) => (m, 0),
@@ -90,6 +92,7 @@ impl Float {
     }
 
     /// The double itself.
+    #[inline(always)]
     pub fn to_f64(self) -> f64 {
         match self {
             // Both operands are exact doubles, so one division rounds correctly (Clinger's fast path).
@@ -141,28 +144,32 @@ impl<'b> RowWriter<'b> {
     }
 
     /// Appends one value.
+    #[inline(always)]
     pub fn push(&mut self, value: Value<'_>) {
         match value {
             Value::Null => self.out.push(NULL),
             Value::Bool(false) => self.out.push(FALSE),
             Value::Bool(true) => self.out.push(TRUE),
-            Value::Int(v) => {
-                self.out.push(INT);
-                put_leb128(self.out, zigzag(v));
-            }
+            Value::Int(v) => put_tagged(self.out, INT, zigzag(v)),
             Value::Float(Float::Decimal { mantissa, scale }) => {
-                self.out.push(DECIMAL + scale);
-                put_leb128(self.out, zigzag(mantissa));
+                put_tagged(self.out, DECIMAL + scale, zigzag(mantissa));
             }
             Value::Float(Float::Binary(v)) => {
                 self.out.push(DOUBLE);
                 self.out.extend_from_slice(&v.to_le_bytes());
             }
-            Value::Str(s) => {
-                self.out.push(STR);
-                put_text(self.out, s);
-            }
+            Value::Str(s) => self.push_text(s.as_bytes()),
         }
+    }
+
+    /// Appends a text whose bytes are known to be UTF-8.
+    #[inline]
+    pub(crate) fn push_text(&mut self, text: &[u8]) {
+        match u8::try_from(text.len()) {
+            Ok(len @ 0..0x80) => self.out.extend_from_slice(&[STR, len]),
+            _ => put_tagged(self.out, STR, text.len() as u64),
+        }
+        self.out.extend_from_slice(text);
     }
 
     /// Appends the extra part; at most once, behind the last column.
@@ -236,6 +243,7 @@ impl<'a> RowRef<'a> {
 }
 
 /// Maps signed to unsigned so that small magnitudes stay small.
+#[inline]
 pub fn zigzag(v: i64) -> u64 {
     ((v << 1) ^ (v >> 63)) as u64
 }
@@ -254,7 +262,36 @@ pub fn put_leb128(out: &mut Vec<u8>, mut v: u64) {
     out.push(v as u8);
 }
 
+/// The first number whose LEB128 form is longer than four bytes.
+const LONG: u64 = 1 << 28;
+
+/// Appends a tag and an unsigned LEB128 number.
+#[inline(always)]
+fn put_tagged(out: &mut Vec<u8>, tag: u8, v: u64) {
+    if v >= LONG {
+        return put_tagged_long(out, tag, v);
+    }
+    // The groups of seven bits are spread over the bytes of a word at once, and as many bytes kept as are needed: a
+    // loop over the groups would end where the processor cannot foresee it.
+    let spread = (v & 0x3fff) | ((v & 0x0fff_c000) << 2);
+    let spread = (spread & 0x007f_007f) | ((spread & 0x3f80_3f80) << 1);
+    let last = (63 - (spread | 1).leading_zeros()) / 8;
+    let more = 0x0080_8080 & ((1 << (8 * last)) - 1);
+    let word = u64::from(tag) | ((spread | more) << 8);
+    let end = out.len() + 2 + last as usize;
+    out.extend_from_slice(&word.to_le_bytes());
+    out.truncate(end);
+}
+
+#[cold]
+#[inline(never)]
+fn put_tagged_long(out: &mut Vec<u8>, tag: u8, v: u64) {
+    out.push(tag);
+    put_leb128(out, v);
+}
+
 /// Takes an unsigned LEB128 number of at most 64 bits from the front of `rest`; `None` where it is cut off or too long.
+#[inline]
 pub fn get_leb128(rest: &mut &[u8]) -> Option<u64> {
     let mut value = 0u64;
     for shift in (0..64).step_by(7) {
@@ -272,6 +309,13 @@ pub fn get_leb128(rest: &mut &[u8]) -> Option<u64> {
     None
 }
 
+/// The number of bytes of a text, which are the last of its encoded value; `None` where the value is no text.
+#[inline]
+pub(crate) fn text_length(encoded: &[u8]) -> Option<usize> {
+    let [STR, rest @ ..] = encoded else { return None };
+    usize::try_from(get_leb128(&mut { rest })?).ok()
+}
+
 fn put_text(out: &mut Vec<u8>, text: &str) {
     put_leb128(out, text.len() as u64);
     out.extend_from_slice(text.as_bytes());
@@ -283,7 +327,13 @@ mod tests {
     use proptest::prelude::*;
 
     fn any_value() -> impl Strategy<Value = (Vec<u8>, Option<String>, i64, f64, bool)> {
-        (any::<Vec<u8>>(), any::<Option<String>>(), any::<i64>(), any::<f64>().prop_filter("finite", |v| v.is_finite()), any::<bool>())
+        (
+            any::<Vec<u8>>(),
+            any::<Option<String>>(),
+            any::<i64>(),
+            any::<f64>().prop_filter("finite", |v| v.is_finite()),
+            any::<bool>(),
+        )
     }
 
     proptest! {
@@ -309,6 +359,18 @@ mod tests {
             let mut row = RowRef::new(&noise);
             while let Ok(Some(_)) = row.next_value() {}
             let _ = row.extra();
+        }
+
+        #[test]
+        fn numbers_of_every_length_are_leb128(v: u64, shift in 0u32..64) {
+            let v = v >> shift;
+            let (mut tagged, mut plain) = (vec![1], vec![1, INT]);
+            put_tagged(&mut tagged, INT, v);
+            put_leb128(&mut plain, v);
+            prop_assert_eq!(&tagged, &plain);
+            let mut rest = tagged.get(2..).unwrap();
+            prop_assert_eq!(get_leb128(&mut rest), Some(v));
+            prop_assert!(rest.is_empty());
         }
 
         #[test]

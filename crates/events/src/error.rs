@@ -1,12 +1,21 @@
 //! What an event log can answer instead of a result.
 
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
-use ensemble_store::ErrorClass;
+use ensemble_store::{ErrorClass, ShardId};
 
 /// An error of an event log.
 #[derive(Debug, thiserror::Error)]
 pub enum EventsError {
+    /// Another process has the embedded log open.
+    #[error("the event log {path} is in use by another process; wait for it to end, or name another directory")]
+    Locked {
+        /// The log's directory.
+        path: PathBuf,
+    },
     /// The file system refused.
     #[error("cannot {action} {path}: {source}")]
     Io {
@@ -24,7 +33,9 @@ pub enum EventsError {
         path: PathBuf,
     },
     /// The log was written by a version that this one cannot read.
-    #[error("the event log {path} has format {found}, and this version reads format {known}; use the version that wrote it")]
+    #[error(
+        "the event log {path} has format {found}, and this version reads format {known}; use the version that wrote it"
+    )]
     UnknownVersion {
         /// The log's directory.
         path: PathBuf,
@@ -43,6 +54,18 @@ pub enum EventsError {
         /// How it shows.
         reason: String,
     },
+    /// The events of one shard are more than one record holds.
+    #[error(
+        "the events of shard {shard} take {bytes} bytes, and a record of the event log holds {limit}; use smaller shards"
+    )]
+    TooLarge {
+        /// The shard.
+        shard: ShardId,
+        /// The encoded events' size.
+        bytes: u64,
+        /// The largest size.
+        limit: u64,
+    },
     /// The log is gone or closing.
     #[error("the event log is closed")]
     Closed,
@@ -55,9 +78,39 @@ impl EventsError {
     /// What the caller does about it.
     pub fn class(&self) -> ErrorClass {
         match self {
-            Self::UnknownVersion { .. } => ErrorClass::Invalid,
+            Self::Locked { .. } | Self::UnknownVersion { .. } | Self::TooLarge { .. } => ErrorClass::Invalid,
             Self::Unavailable(_) => ErrorClass::Transient,
             Self::Io { .. } | Self::Full { .. } | Self::Corrupt { .. } | Self::Closed => ErrorClass::Fatal,
+        }
+    }
+
+    /// The error of a refused file operation; a full disk is told apart from the rest.
+    pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                Self::Full { path: path.parent().unwrap_or(path).to_path_buf() }
+            }
+            _ => Self::Io { action, path: path.to_path_buf(), source },
+        }
+    }
+
+    /// The same error once more: one failed write answers every append that it carried.
+    pub(crate) fn repeat(&self) -> Self {
+        match self {
+            Self::Locked { path } => Self::Locked { path: path.clone() },
+            Self::Io { action, path, source } => {
+                Self::Io { action, path: path.clone(), source: io::Error::new(source.kind(), source.to_string()) }
+            }
+            Self::Full { path } => Self::Full { path: path.clone() },
+            Self::UnknownVersion { path, found, known } => {
+                Self::UnknownVersion { path: path.clone(), found: found.clone(), known: *known }
+            }
+            Self::Corrupt { path, offset, reason } => {
+                Self::Corrupt { path: path.clone(), offset: *offset, reason: reason.clone() }
+            }
+            Self::TooLarge { shard, bytes, limit } => Self::TooLarge { shard: *shard, bytes: *bytes, limit: *limit },
+            Self::Closed => Self::Closed,
+            Self::Unavailable(reason) => Self::Unavailable(reason.clone()),
         }
     }
 }

@@ -23,7 +23,9 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// The directory was written by a version that this one cannot read.
-    #[error("the store {path} has format {found}, and this version reads format {known}; use the version that wrote it")]
+    #[error(
+        "the store {path} has format {found}, and this version reads format {known}; use the version that wrote it"
+    )]
     UnknownVersion {
         /// The store's directory.
         path: PathBuf,
@@ -67,6 +69,16 @@ pub enum StoreError {
         /// How it shows.
         reason: String,
     },
+    /// Something is longer than this backend can hold.
+    #[error("{what} has {length} bytes, and this store holds {limit}; bound its length in the contract")]
+    TooLarge {
+        /// What is too long.
+        what: String,
+        /// Its bytes.
+        length: usize,
+        /// The most that fit.
+        limit: usize,
+    },
     /// The store is gone or closing.
     #[error("the store is closed")]
     Closed,
@@ -79,7 +91,9 @@ impl StoreError {
     /// What the caller does about it.
     pub fn class(&self) -> ErrorClass {
         match self {
-            Self::Locked { .. } | Self::UnknownVersion { .. } | Self::NotAStore { .. } => ErrorClass::Invalid,
+            Self::Locked { .. } | Self::UnknownVersion { .. } | Self::NotAStore { .. } | Self::TooLarge { .. } => {
+                ErrorClass::Invalid
+            }
             Self::Unavailable(_) => ErrorClass::Transient,
             Self::Io { .. } | Self::Database(_) | Self::Full { .. } | Self::Corrupt { .. } | Self::Closed => {
                 ErrorClass::Fatal

@@ -5,14 +5,20 @@
 //! Everything that makes a shard count exactly once stands above it, in the worker's committer.
 
 mod clock;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
+mod embedded;
 mod error;
 mod ids;
+mod once;
 mod records;
 mod traits;
 
 pub use clock::{Clock, SystemClock};
+pub use embedded::{EmbeddedOptions, EmbeddedStore};
 pub use error::{ErrorClass, StoreError};
 pub use ids::{Epoch, JobId, JobNumber, Position, Rank, ShardId, Stamp};
+pub use once::{Retry, decide, settle};
 pub use records::{
     Claim, DeadLetter, Decision, DecisionRecord, Document, DocumentKind, GoldCell, Insert, LedgerEntry, NewClaim,
     Replacement, ShardKind, ShardPlan, SilverDoc, SpooledShard,

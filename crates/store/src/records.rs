@@ -191,6 +191,22 @@ pub struct LedgerEntry {
 }
 
 impl LedgerEntry {
+    /// The entry of a shard that was set aside: no row of it counts.
+    pub fn set_aside(plan: ShardPlan, reason: String, settled_at_us: i64) -> Self {
+        Self {
+            plan,
+            aside: Some(reason),
+            rows: 0,
+            claims: 0,
+            duplicates: 0,
+            displaced_same: 0,
+            updated: 0,
+            rejected_by_rule: BTreeMap::new(),
+            delta: Bytes::new(),
+            settled_at_us,
+        }
+    }
+
     /// Rejected rows in all.
     pub fn rejected(&self) -> u64 {
         self.rejected_by_rule.values().sum()

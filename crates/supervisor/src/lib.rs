@@ -1,1 +1,34 @@
-//! 
+//! The supervising roles: jobs and their shards, leases, the workers' sessions, and the aggregator of gold.
+//!
+//! What decides is plain data and plain functions ([`ShardTable`], [`GoldState`], [`set_aside`]); the actors around it
+//! move messages and run what was decided. Workers are known by their link alone.
+
+mod aggregator;
+mod aside;
+mod error;
+mod gold_state;
+mod job;
+mod layout;
+mod office;
+mod planner;
+mod record;
+mod session;
+mod status;
+mod submit;
+mod supervisor;
+mod table;
+mod totals;
+
+pub use aggregator::{AggregatorHandle, Collection, load_gold};
+pub use aside::{Aside, set_aside};
+pub use error::SupervisorError;
+pub use gold_state::{Covered, GoldState};
+pub use layout::{LayoutError, check_layout};
+pub use office::Office;
+pub use planner::SourceReader;
+pub use record::{Ending, JobRecord, JobState, PinnedContract, PinnedFile, Source, list_jobs, read_job};
+pub use status::{JobReport, JobStatus};
+pub use submit::{Relation, Submission, SubmitError};
+pub use supervisor::{JobHandle, SupervisorHandle, SupervisorOptions};
+pub use table::{Lease, Next, ShardTable, Trouble};
+pub use totals::Totals;

@@ -1,0 +1,116 @@
+//! Deciding a group of requests, and writing what comes of it as one sorted run.
+
+use fjall::Slice;
+
+use super::{
+    Collection,
+    prepare::{Request, Row},
+};
+use crate::{
+    Rank, ShardId, StoreError,
+    embedded::{
+        codec::decode_live_stamp,
+        engine::{Engine, damaged},
+    },
+};
+
+/// A row of a group: its key's prefix, its request and its place in the request's rows.
+type Entry = (u64, u32, u32);
+
+/// Decides the requests, all to `collection`, as if they came one after the other, and makes the outcome durable.
+pub(super) fn commit(engine: &Engine, collection: &Collection, requests: &mut [Request]) -> Result<(), StoreError> {
+    let order = sorted(requests);
+    let mut winners = Vec::with_capacity(order.len());
+    let mut written = Vec::with_capacity(order.len());
+    let same =
+        |a: &Entry, b: &Entry| a.0 == b.0 && row(requests, *a).map(|r| &r.key) == row(requests, *b).map(|r| &r.key);
+    for same_key in order.chunk_by(same) {
+        winners.extend(decide(engine, collection, requests, same_key, &mut written)?);
+    }
+    ingest(engine, collection, requests, &winners)?;
+    for entry in written {
+        let (_, request, at) = entry;
+        if let Some(request) = requests.get_mut(request as usize)
+            && let Some(index) = request.rows.get(at as usize).map(|row| row.index)
+        {
+            request.answer.wrote(index);
+        }
+    }
+    Ok(())
+}
+
+fn row(requests: &[Request], (_, request, row): Entry) -> Option<&Row> {
+    requests.get(request as usize).and_then(|r| r.rows.get(row as usize))
+}
+
+/// All rows in the order of their keys, and rows of one key in the order of the requests.
+fn sorted(requests: &[Request]) -> Vec<Entry> {
+    let mut order: Vec<Entry> = Vec::with_capacity(requests.iter().map(|r| r.rows.len()).sum());
+    for (number, request) in requests.iter().enumerate() {
+        let entries = request.rows.iter().enumerate().map(|(at, row)| (row.prefix, number as u32, at as u32));
+        order.extend(entries);
+    }
+    // Each request is a sorted run already, which this sort (stable, and it merges runs) makes use of.
+    order.sort_by(|a, b| {
+        a.0.cmp(&b.0).then_with(|| row(requests, *a).map(|r| &r.key).cmp(&row(requests, *b).map(|r| &r.key)))
+    });
+    order
+}
+
+/// Applies the rows of one key in their order. Notes each that is written, and answers the one that stays.
+fn decide(
+    engine: &Engine,
+    collection: &Collection,
+    requests: &[Request],
+    entries: &[Entry],
+    written: &mut Vec<Entry>,
+) -> Result<Option<Entry>, StoreError> {
+    let Some(first) = entries.first().and_then(|e| row(requests, *e)) else { return Ok(None) };
+    let mut live = match collection.filter(engine)?.may_contain(first.hash) {
+        true => stored_stamp(engine, collection, &first.key)?,
+        false => None,
+    };
+    let mut winner = None;
+    for entry in entries {
+        let Some(row) = row(requests, *entry) else { continue };
+        if row.expected.as_deref() == live.as_ref() {
+            if entries.len() > 1 {
+                live = Some(stamp(&row.key, &row.value)?);
+            }
+            winner = Some(*entry);
+            written.push(*entry);
+        }
+    }
+    Ok(winner)
+}
+
+fn stored_stamp(engine: &Engine, collection: &Collection, key: &[u8]) -> Result<Option<(Rank, ShardId)>, StoreError> {
+    engine.get(&collection.keyspace, key)?.map(|value| stamp(key, &value)).transpose()
+}
+
+fn stamp(key: &[u8], value: &[u8]) -> Result<(Rank, ShardId), StoreError> {
+    decode_live_stamp(value).map_err(|e| damaged("silver document", key, e))
+}
+
+/// Writes the documents as one run. Finishing it syncs its tables, their directory and the list of tables; the sync
+/// before it is for the decision records, which must not be younger than the claims that rest on them.
+fn ingest(engine: &Engine, collection: &Collection, requests: &[Request], winners: &[Entry]) -> Result<(), StoreError> {
+    if winners.is_empty() {
+        return Ok(());
+    }
+    let mut ingestion = collection.keyspace.start_ingestion().map_err(|e| engine.failed(e))?;
+    // The sync takes its time: it runs while the rows are written.
+    let (written, synced) = std::thread::scope(|scope| {
+        let sync = scope.spawn(|| engine.barrier());
+        let write = |row: &Row| ingestion.write(Slice::from(row.key.clone()), Slice::from(row.value.clone()));
+        let written = winners.iter().filter_map(|entry| row(requests, *entry)).try_for_each(write);
+        (written, sync.join())
+    });
+    written.map_err(|e| engine.failed(e))?;
+    synced.unwrap_or_else(|_| Err(StoreError::Database("a sync has ended unexpectedly".to_owned())))?;
+    ingestion.finish().map_err(|e| engine.failed(e))?;
+    collection.cursors.forget();
+    let filter = collection.filter(engine)?;
+    winners.iter().filter_map(|entry| row(requests, *entry)).for_each(|row| filter.put(row.hash));
+    Ok(())
+}

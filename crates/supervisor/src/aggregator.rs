@@ -1,0 +1,337 @@
+//! The aggregator: folds ledger entries into gold and writes gold out.
+//!
+//! Owns the gold cells, their documents and the checkpoint. A [`ShardCommitted`](AggregatorMsg::Fold) message is only a
+//! hint: what counts is the ledger. If it dies, the next one begins with the checkpoint and the entries that are not in
+//! it, and ends with the same bits.
+
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use ensemble_gold::{Cells, Views};
+use ensemble_store::{DocumentKind, JobNumber, LedgerEntry, Stamp, Store};
+use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
+use serde::{Deserialize, Serialize};
+
+use crate::{Covered, GoldState, JobRecord, Office, SupervisorError, list_jobs, office};
+
+/// How many ledger entries are read at once.
+const PAGE: usize = 256;
+/// A checkpoint is cut into documents of this size.
+const CHUNK_BYTES: usize = 4 << 20;
+/// How long a caller waits for gold to be written.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(120);
+/// Writing gold out may take this share of the time; more, and it is written less often.
+const WRITE_SHARE: u32 = 10;
+
+/// What a checkpoint's head says.
+#[derive(Debug, Serialize, Deserialize)]
+struct Head {
+    /// The chunks are the documents `SILVER/NUMBER/0` to `SILVER/NUMBER/(chunks-1)`.
+    number: u64,
+    chunks: u32,
+    covered: Covered,
+}
+
+/// Reads the gold of a silver collection: the checkpoint and the ledger entries that are not in it.
+///
+/// # Errors
+/// Those of the store, or where a document or a delta cannot be read.
+pub async fn load_gold(
+    store: &dyn Store,
+    silver: &str,
+    views: Views,
+    jobs: &[JobRecord],
+) -> Result<GoldState, SupervisorError> {
+    let (_, cells, covered) = load_checkpoint(store, silver).await?;
+    let mut state = GoldState::new(views, cells, covered);
+    for job in jobs.iter().filter(|j| j.contract.silver == silver) {
+        fold_job(store, &mut state, job.number).await?;
+    }
+    Ok(state)
+}
+
+async fn fold_job(store: &dyn Store, state: &mut GoldState, job: JobNumber) -> Result<(), SupervisorError> {
+    let mut from = state.covered().prefix(job);
+    loop {
+        let page = store.scan_ledger(job, from, PAGE).await?;
+        for entry in &page {
+            state.fold(entry)?;
+        }
+        match page.last() {
+            Some(last) if page.len() == PAGE => from = last.plan.shard.number + 1,
+            _ => return Ok(()),
+        }
+    }
+}
+
+async fn load_checkpoint(
+    store: &dyn Store,
+    silver: &str,
+) -> Result<(Option<(Stamp, Head)>, Cells, Covered), SupervisorError> {
+    let Some((stamp, head)) = office::read::<Head>(store, DocumentKind::Checkpoint, silver).await? else {
+        return Ok((None, Cells::new(), Covered::default()));
+    };
+    let mut bytes = Vec::new();
+    for i in 0..head.chunks {
+        let id = chunk_id(silver, head.number, i);
+        let chunk = store.document(DocumentKind::Checkpoint, &id).await?.ok_or_else(|| SupervisorError::Document {
+            what: id.clone(),
+            reason: "the checkpoint's head names it, and it is not there".to_owned(),
+        })?;
+        bytes.extend_from_slice(&chunk.body);
+    }
+    let cells = Cells::decode(&bytes)?;
+    let covered = head.covered.clone();
+    Ok((Some((stamp, head)), cells, covered))
+}
+
+fn chunk_id(silver: &str, number: u64, chunk: u32) -> String {
+    format!("{silver}/{number:020}/{chunk:06}")
+}
+
+/// One silver collection's gold, with what is needed to write it.
+#[derive(Debug)]
+pub struct Collection {
+    state: GoldState,
+    head: Option<(Stamp, Head)>,
+    /// The last checkpoint's number, also where writing it failed: numbers are not used twice, so that a deposed
+    /// aggregator cannot write into the chunks of its successor.
+    number: u64,
+    version: u64,
+}
+
+impl Collection {
+    /// Reads the gold of the collection that `job` fills: the checkpoint and the entries of `jobs` that are not in it.
+    ///
+    /// # Errors
+    /// Those of the store, or where a document, a delta or the contract cannot be read.
+    pub async fn open(store: &dyn Store, job: &JobRecord, jobs: &[JobRecord]) -> Result<Self, SupervisorError> {
+        let silver = &job.contract.silver;
+        let (head, cells, covered) = load_checkpoint(store, silver).await?;
+        let mut state = GoldState::new(Views::new(&job.compile()?), cells, covered);
+        for job in jobs.iter().filter(|j| j.contract.silver == *silver) {
+            fold_job(store, &mut state, job.number).await?;
+        }
+        state.touch_all();
+        let number = head.as_ref().map_or(0, |(_, h)| h.number);
+        Ok(Self { state, head, number, version: 0 })
+    }
+
+    /// The cells, and which entries are in them.
+    pub fn state_mut(&mut self) -> &mut GoldState {
+        &mut self.state
+    }
+
+    /// Writes the cells that have changed.
+    ///
+    /// # Errors
+    /// Those of the store; some cells may have been written.
+    pub async fn write_cells(&mut self, office: &Office) -> Result<(), SupervisorError> {
+        if self.state.is_dirty() {
+            self.version += 1;
+            let stamp = Stamp { epoch: office.epoch(), version: self.version };
+            office.store().write_cells(self.state.take_changed(stamp)).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes the whole state under a new number and makes it current with one compare-and-set.
+    ///
+    /// # Errors
+    /// Those of the store; [`SupervisorError::Deposed`] where another supervisor is in office.
+    pub async fn checkpoint(&mut self, office: &Office, silver: &str) -> Result<(), SupervisorError> {
+        self.number = (office.epoch().0 << 32).max(self.number) + 1;
+        let number = self.number;
+        let bytes = self.state.cells().encode();
+        let chunks: Vec<&[u8]> = bytes.chunks(CHUNK_BYTES).collect();
+        for (i, chunk) in (0u32..).zip(&chunks) {
+            let body = bytes::Bytes::copy_from_slice(chunk);
+            office.write_bytes(DocumentKind::Checkpoint, &chunk_id(silver, number, i), None, body).await?;
+        }
+        let head = Head {
+            number,
+            chunks: u32::try_from(chunks.len()).unwrap_or(u32::MAX),
+            covered: self.state.covered().clone(),
+        };
+        let expected = self.head.as_ref().map(|(stamp, _)| *stamp);
+        let stamp = office.write(DocumentKind::Checkpoint, silver, expected, &head).await?;
+        if let Some((_, old)) = self.head.replace((stamp, head)) {
+            for i in 0..old.chunks {
+                let id = chunk_id(silver, old.number, i);
+                if let Some(chunk) = office.store().document(DocumentKind::Checkpoint, &id).await? {
+                    office.store().delete_document(DocumentKind::Checkpoint, &id, chunk.stamp).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the aggregator is told.
+#[derive(Debug)]
+pub(crate) enum AggregatorMsg {
+    /// From the supervisor, before a job's first shard: which collection its shards belong to.
+    Register(Box<JobRecord>, RpcReplyPort<Result<(), SupervisorError>>),
+    /// From a session or a job: this entry is in the ledger. Harmless when repeated.
+    Fold(Arc<LedgerEntry>),
+    /// From a job that ends, or at shutdown: write everything out, with a checkpoint.
+    Flush(RpcReplyPort<Result<(), SupervisorError>>),
+    /// From the aggregator's own timer.
+    Write,
+}
+
+/// Speaks to the aggregator.
+#[derive(Debug, Clone)]
+pub struct AggregatorHandle(ActorRef<AggregatorMsg>);
+
+impl AggregatorHandle {
+    pub(crate) async fn spawn(office: Office, flush_interval: Duration) -> Result<Self, SupervisorError> {
+        let (actor, _) = Actor::spawn(None, Aggregator, AggregatorArgs { office, flush_interval }).await?;
+        Ok(Self(actor))
+    }
+
+    /// Says which collection a job's shards belong to.
+    pub(crate) async fn register(&self, job: &JobRecord) -> Result<(), SupervisorError> {
+        let reply = self.0.call(|r| AggregatorMsg::Register(Box::new(job.clone()), r), Some(FLUSH_TIMEOUT)).await;
+        answer(reply)
+    }
+
+    /// Hints at a ledger entry.
+    pub(crate) fn fold(&self, entry: Arc<LedgerEntry>) {
+        // A stopped aggregator loses nothing: its successor reads the ledger.
+        let _ = self.0.cast(AggregatorMsg::Fold(entry));
+    }
+
+    /// Waits until all that was folded before is written, with a checkpoint.
+    ///
+    /// # Errors
+    /// Those of the store; [`SupervisorError::NoAnswer`] where the aggregator is gone or slow.
+    pub async fn flush(&self) -> Result<(), SupervisorError> {
+        answer(self.0.call(AggregatorMsg::Flush, Some(FLUSH_TIMEOUT)).await)
+    }
+
+    pub(crate) fn stop(&self) {
+        self.0.stop(None);
+    }
+}
+
+fn answer<E>(
+    reply: Result<ractor::rpc::CallResult<Result<(), SupervisorError>>, E>,
+) -> Result<(), SupervisorError> {
+    match reply {
+        Ok(ractor::rpc::CallResult::Success(result)) => result,
+        _ => Err(SupervisorError::NoAnswer("aggregator")),
+    }
+}
+
+struct Aggregator;
+
+struct AggregatorArgs {
+    office: Office,
+    flush_interval: Duration,
+}
+
+struct AggregatorState {
+    office: Office,
+    flush_interval: Duration,
+    collections: BTreeMap<String, Collection>,
+    silver_of: BTreeMap<JobNumber, String>,
+    write_due: bool,
+    last_write_took: Duration,
+    /// Gold could not be written; every later flush says so.
+    failure: Option<String>,
+}
+
+impl Actor for Aggregator {
+    type Msg = AggregatorMsg;
+    type State = AggregatorState;
+    type Arguments = AggregatorArgs;
+
+    async fn pre_start(
+        &self,
+        _: ActorRef<AggregatorMsg>,
+        args: AggregatorArgs,
+    ) -> Result<AggregatorState, ActorProcessingErr> {
+        Ok(AggregatorState {
+            office: args.office,
+            flush_interval: args.flush_interval,
+            collections: BTreeMap::new(),
+            silver_of: BTreeMap::new(),
+            write_due: false,
+            last_write_took: Duration::ZERO,
+            failure: None,
+        })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<AggregatorMsg>,
+        message: AggregatorMsg,
+        state: &mut AggregatorState,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            AggregatorMsg::Register(job, reply) => {
+                let _ = reply.send(state.register(*job).await);
+            }
+            AggregatorMsg::Fold(entry) => state.fold(&myself, &entry),
+            AggregatorMsg::Flush(reply) => {
+                let _ = reply.send(state.flush().await);
+            }
+            AggregatorMsg::Write => state.write().await,
+        }
+        Ok(())
+    }
+}
+
+impl AggregatorState {
+    async fn register(&mut self, job: JobRecord) -> Result<(), SupervisorError> {
+        let silver = job.contract.silver.clone();
+        if !self.collections.contains_key(&silver) {
+            let store = &**self.office.store();
+            let jobs: Vec<JobRecord> = list_jobs(store).await?.into_iter().map(|(_, j)| j).collect();
+            self.collections.insert(silver.clone(), Collection::open(store, &job, &jobs).await?);
+        }
+        self.silver_of.insert(job.number, silver);
+        Ok(())
+    }
+
+    fn fold(&mut self, myself: &ActorRef<AggregatorMsg>, entry: &LedgerEntry) {
+        let collection = self.silver_of.get(&entry.plan.shard.job).and_then(|s| self.collections.get_mut(s));
+        let Some(collection) = collection else { return };
+        if let Err(e) = collection.state.fold(entry) {
+            tracing::error!(shard = %entry.plan.shard, error = %e, "cannot fold a ledger entry into gold");
+            self.failure.get_or_insert(e.to_string());
+        }
+        if !std::mem::replace(&mut self.write_due, true) {
+            let pause = self.flush_interval.max(self.last_write_took * WRITE_SHARE);
+            let _ = myself.send_after(pause, || AggregatorMsg::Write);
+        }
+    }
+
+    async fn write(&mut self) {
+        self.write_due = false;
+        let begun = Instant::now();
+        for collection in self.collections.values_mut() {
+            if let Err(e) = collection.write_cells(&self.office).await {
+                tracing::error!(error = %e, "cannot write gold");
+                // The cells that were taken are lost to the tracker: the next write has to write them all.
+                collection.state.touch_all();
+            }
+        }
+        self.last_write_took = begun.elapsed();
+    }
+
+    async fn flush(&mut self) -> Result<(), SupervisorError> {
+        if let Some(reason) = &self.failure {
+            return Err(SupervisorError::Document { what: "gold".to_owned(), reason: reason.clone() });
+        }
+        for (silver, collection) in &mut self.collections {
+            collection.write_cells(&self.office).await?;
+            collection.checkpoint(&self.office, silver).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,400 @@
+//! A job: plans its shards, leases them, and ends when all that was leased is settled.
+//!
+//! Owns the job's document, its [`ShardTable`] and its planner. What a shard came to is read from the ledger, never
+//! from a message. If it dies, the job's document and the ledger say all that the next one needs.
+
+mod ending;
+mod fetch;
+mod start;
+
+use std::{io::Read, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use ensemble_events::EventLog;
+use ensemble_protocol::v1;
+use ensemble_sources::SourceError;
+use ensemble_store::{Clock, DocumentKind, ErrorClass, LedgerEntry, Stamp, StoreError};
+use ractor::{Actor, ActorProcessingErr, ActorRef, SpawnErr};
+use rustc_hash::FxHashMap;
+use tokio::sync::{OwnedSemaphorePermit, watch};
+
+use crate::{
+    AggregatorHandle, Aside, Ending, JobRecord, JobState, JobStatus, Next, Office, ShardTable, SupervisorError,
+    SupervisorOptions, Trouble,
+    planner::{Planned, Window},
+    session::Offer,
+    supervisor::SupervisorMsg,
+    table::SessionId,
+};
+
+/// How often leases are looked over.
+const TICK: Duration = Duration::from_secs(1);
+/// A session gets at most this many shards at once, so that a job's shards spread over its workers.
+const LEASES_AT_ONCE: usize = 4;
+
+/// Speaks to a job.
+#[derive(Debug, Clone)]
+pub(crate) struct JobRef(ActorRef<JobMsg>);
+
+impl JobRef {
+    pub(crate) async fn spawn(args: JobArgs) -> Result<(Self, watch::Receiver<JobStatus>), SpawnErr> {
+        let (status, watcher) = watch::channel(start::first_status(&args.record));
+        let supervisor = args.supervisor.get_cell();
+        let (actor, _) = Actor::spawn_linked(None, Job, (args, status), supervisor).await?;
+        Ok((Self(actor), watcher))
+    }
+
+    /// A job that is over needs no messages any more.
+    pub(crate) fn cast(&self, message: JobMsg) {
+        let _ = self.0.cast(message);
+    }
+}
+
+pub(crate) struct JobArgs {
+    pub(crate) record: JobRecord,
+    pub(crate) stamp: Stamp,
+    /// Standard input, where this process reads it.
+    pub(crate) stream: Option<Box<dyn Read + Send>>,
+    /// How the job is to be ended instead of resumed.
+    pub(crate) ending: Option<Ending>,
+    pub(crate) office: Office,
+    pub(crate) events: Arc<dyn EventLog>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) aggregator: AggregatorHandle,
+    pub(crate) options: SupervisorOptions,
+    pub(crate) supervisor: ActorRef<SupervisorMsg>,
+}
+
+/// What a job is told.
+pub(crate) enum JobMsg {
+    /// From the planner.
+    Planned(Planned),
+    /// From a fetch: the shard's bytes are here (and durable, where the source cannot be read twice).
+    Fetched(u32, Result<Bytes, SupervisorError>),
+    /// From the supervisor: a session's credit. Answered once, by `assign` or by `Dry`.
+    Take(Offer),
+    /// From a session or an aside: this entry is in the ledger. Harmless when repeated.
+    Settled(Arc<LedgerEntry>),
+    /// From giving a shard up.
+    GivenUp(u32, Result<Aside, StoreError>),
+    /// From a session: the worker has these no more, and did not finish them.
+    Released { session: SessionId, numbers: Vec<u32> },
+    /// From a session: the worker could not finish this one.
+    Failed { session: SessionId, number: u32, class: v1::FailureClass, reason: String },
+    /// From a session: the worker still works on these.
+    Beat { session: SessionId, numbers: Vec<u32> },
+    /// From the supervisor: the session is gone.
+    SessionGone(SessionId),
+    /// From a person: settle what was leased and end so. The first one counts.
+    Stop(Ending),
+    /// From the process, which is to end: lease nothing more.
+    Interrupt,
+    /// From the job's own timer.
+    Tick,
+}
+
+impl std::fmt::Debug for JobMsg {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("JobMsg")
+    }
+}
+
+struct Job;
+
+pub(crate) struct JobActorState {
+    myself: ActorRef<JobMsg>,
+    record: JobRecord,
+    stamp: Stamp,
+    spec: Arc<v1::JobSpec>,
+    table: ShardTable,
+    window: Window,
+    /// Room in the window that planned shards take until they are leased.
+    permits: FxHashMap<u32, OwnedSemaphorePermit>,
+    /// The supervisor was told that there is nothing to lease.
+    dry: bool,
+    leasing: bool,
+    interrupted: bool,
+    /// When this process began to work on the job, and how long others had before.
+    begun_us: i64,
+    active_before_us: u64,
+    aborted: Option<String>,
+    over: bool,
+    status: watch::Sender<JobStatus>,
+    office: Office,
+    events: Arc<dyn EventLog>,
+    clock: Arc<dyn Clock>,
+    aggregator: AggregatorHandle,
+    options: SupervisorOptions,
+    supervisor: ActorRef<SupervisorMsg>,
+}
+
+impl Actor for Job {
+    type Msg = JobMsg;
+    type State = JobActorState;
+    type Arguments = (JobArgs, watch::Sender<JobStatus>);
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<JobMsg>,
+        (args, status): Self::Arguments,
+    ) -> Result<JobActorState, ActorProcessingErr> {
+        Ok(start::start(myself, args, status).await?)
+    }
+
+    async fn post_start(&self, _: ActorRef<JobMsg>, state: &mut JobActorState) -> Result<(), ActorProcessingErr> {
+        // A job that was settled to its end before, or has nothing to settle, is over at once.
+        state.advance().await;
+        Ok(())
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<JobMsg>,
+        message: JobMsg,
+        state: &mut JobActorState,
+    ) -> Result<(), ActorProcessingErr> {
+        if let Err(e) = state.on(message).await {
+            state.abort(e.to_string()).await;
+        }
+        state.advance().await;
+        if state.over {
+            myself.stop(None);
+        }
+        Ok(())
+    }
+}
+
+impl JobActorState {
+    async fn on(&mut self, message: JobMsg) -> Result<(), SupervisorError> {
+        match message {
+            JobMsg::Planned(planned) => self.planned(planned).await,
+            JobMsg::Fetched(number, bytes) => self.fetched(number, bytes).await,
+            JobMsg::Take(offer) => self.take(offer).await,
+            JobMsg::Settled(entry) => self.settled(&entry).await,
+            JobMsg::GivenUp(number, aside) => self.given_up(number, aside).await,
+            JobMsg::Released { session, numbers } => self.released(session, &numbers),
+            JobMsg::Failed { session, number, class, reason } => self.failed(session, number, class, reason).await,
+            JobMsg::Beat { session, numbers } => {
+                let until_us = self.lease_end();
+                self.table.beat(session, numbers.into_iter(), until_us);
+                Ok(())
+            }
+            JobMsg::SessionGone(session) => {
+                let numbers = self.table.held_by(session);
+                self.released(session, &numbers)
+            }
+            JobMsg::Stop(ending) => self.stop(ending).await,
+            JobMsg::Interrupt => {
+                self.leasing = false;
+                self.interrupted = true;
+                self.window.close();
+                Ok(())
+            }
+            JobMsg::Tick => self.tick(),
+        }
+    }
+
+    async fn planned(&mut self, planned: Planned) -> Result<(), SupervisorError> {
+        match planned {
+            Planned::Shard(shard, permit) => {
+                let number = shard.plan.shard.number;
+                if self.table.plan(shard.plan.clone()) {
+                    self.permits.insert(number, permit);
+                    self.hold(shard);
+                }
+                Ok(())
+            }
+            Planned::Ended(shards) => {
+                self.table.source_ended(shards);
+                Ok(())
+            }
+            // What was read before stands; the rest of the source is not what the job pinned.
+            Planned::Failed(e @ SourceError::Changed { .. }) => self.fail(e.to_string()).await,
+            Planned::Failed(e) if e.class() == ErrorClass::Fatal => self.fail(e.to_string()).await,
+            Planned::Failed(e) => Err(e.into()),
+        }
+    }
+
+    async fn fetched(&mut self, number: u32, bytes: Result<Bytes, SupervisorError>) -> Result<(), SupervisorError> {
+        match bytes {
+            Ok(bytes) => self.table.fetched(number, bytes),
+            Err(SupervisorError::Source(e @ SourceError::Changed { .. })) => return self.fail(e.to_string()).await,
+            Err(e) => return Err(e),
+        }
+        self.offer_work();
+        Ok(())
+    }
+
+    /// Leases shards to a session as far as its credit goes.
+    async fn take(&mut self, offer: Offer) -> Result<(), SupervisorError> {
+        if !self.leasing || !self.table.has_work() {
+            self.dry = true;
+            let _ = self.supervisor.cast(SupervisorMsg::Dry(self.record.number, offer));
+            return Ok(());
+        }
+        let mut leases = Vec::new();
+        let mut credit = offer.credit_bytes;
+        while leases.len() < LEASES_AT_ONCE {
+            let until_us = self.lease_end();
+            match self.table.next(offer.session.id, credit, offer.whole && leases.is_empty(), until_us) {
+                Next::Lease(lease) => {
+                    self.permits.remove(&lease.plan.shard.number);
+                    credit = credit.saturating_sub(lease.bytes.len() as u64);
+                    leases.push(lease);
+                }
+                // Before a lease: whoever comes after us settles all below.
+                Next::Raise(to) => {
+                    self.record.leased_below = to;
+                    self.write_record().await?;
+                    self.table.raised(to);
+                }
+                Next::Nothing => break,
+            }
+        }
+        if leases.is_empty() && !self.table.has_work() {
+            self.dry = true;
+            let _ = self.supervisor.cast(SupervisorMsg::Dry(self.record.number, offer));
+            return Ok(());
+        }
+        let lease_ms = u64::try_from(self.options.lease.as_millis()).unwrap_or(u64::MAX);
+        offer.session.assign(JobRef(self.myself.clone()), Arc::clone(&self.spec), lease_ms, leases);
+        Ok(())
+    }
+
+    async fn settled(&mut self, entry: &LedgerEntry) -> Result<(), SupervisorError> {
+        let number = entry.plan.shard.number;
+        self.permits.remove(&number);
+        if !self.table.settle(entry) {
+            return Ok(());
+        }
+        self.forget_spooled(entry.plan.shard);
+        if let Some(totals) = self.table.tripped()
+            && self.record.ending.is_none()
+        {
+            let reason = format!(
+                "{} of the first {} rows were rejected, more than the contract's max_reject_ratio of {}; \
+                 look at them with: ensemble rejects",
+                totals.rejected(),
+                totals.rows,
+                self.table.limits().max_reject_ratio,
+            );
+            return self.fail(reason).await;
+        }
+        Ok(())
+    }
+
+    async fn given_up(&mut self, number: u32, aside: Result<Aside, StoreError>) -> Result<(), SupervisorError> {
+        match aside? {
+            Aside::Settled(entry) => {
+                tracing::warn!(shard = %entry.plan.shard, reason = entry.aside, "a shard was set aside");
+                let entry = Arc::new(entry);
+                self.aggregator.fold(Arc::clone(&entry));
+                self.settled(&entry).await
+            }
+            Aside::MustProcess(record) => {
+                let (plan, bytes) = fetch::decided_bytes(record);
+                self.table.must_process(number, plan, bytes);
+                self.offer_work();
+                Ok(())
+            }
+        }
+    }
+
+    fn released(&mut self, session: SessionId, numbers: &[u32]) -> Result<(), SupervisorError> {
+        for &number in numbers {
+            let trouble = self.table.released(number, session);
+            self.mend(trouble);
+        }
+        Ok(())
+    }
+
+    async fn failed(
+        &mut self,
+        session: SessionId,
+        number: u32,
+        class: v1::FailureClass,
+        reason: String,
+    ) -> Result<(), SupervisorError> {
+        let trouble = match class {
+            v1::FailureClass::Transient => self.table.released(number, session),
+            v1::FailureClass::Crashed => self.table.crashed(number, session, &reason),
+            v1::FailureClass::Fatal | v1::FailureClass::Unspecified => {
+                self.abort(reason).await;
+                return Ok(());
+            }
+        };
+        self.mend(trouble);
+        Ok(())
+    }
+
+    fn tick(&mut self) -> Result<(), SupervisorError> {
+        for (number, session) in self.table.lapsed(self.clock.now_us()) {
+            tracing::warn!(shard = %self.table.shard(number), session, "a lease has lapsed");
+            let trouble = self.table.released(number, session);
+            self.mend(trouble);
+        }
+        if !self.over {
+            let _ = self.myself.send_after(TICK, || JobMsg::Tick);
+        }
+        Ok(())
+    }
+
+    /// Says that there is something to lease, where the supervisor believes that there is not.
+    fn offer_work(&mut self) {
+        if self.dry && self.leasing && self.table.has_work() {
+            self.dry = false;
+            let _ = self.supervisor.cast(SupervisorMsg::HasWork(self.record.number));
+        }
+    }
+
+    fn lease_end(&self) -> i64 {
+        self.clock.now_us() + i64::try_from(self.options.lease.as_micros()).unwrap_or(i64::MAX / 2)
+    }
+
+    fn active_us(&self) -> u64 {
+        self.active_before_us + u64::try_from(self.clock.now_us() - self.begun_us).unwrap_or(0)
+    }
+
+    /// The document's writes follow each other: each names the stamp of the one before.
+    async fn write_record(&mut self) -> Result<(), SupervisorError> {
+        self.record.active_us = self.active_us();
+        let id = self.record.id.to_string();
+        self.stamp = self.office.write(DocumentKind::Job, &id, Some(self.stamp), &self.record).await?;
+        Ok(())
+    }
+
+    async fn become_state(&mut self, next: JobState) -> Result<(), SupervisorError> {
+        debug_assert!(self.record.state == next || self.record.state.may_become(next));
+        self.record.state = next;
+        self.write_record().await
+    }
+
+    /// Tells the watchers, and ends the job where all is settled.
+    async fn advance(&mut self) {
+        if !self.over
+            && let Err(e) = self.end_if_done().await
+        {
+            self.abort(e.to_string()).await;
+        }
+        let (state, active_us) = (self.record.state, self.active_us());
+        self.status.send_modify(|s| {
+            s.state = state;
+            s.totals.clone_from(self.table.totals());
+            s.active_us = active_us;
+            s.over = self.over;
+            s.aborted = self.aborted.is_some();
+            s.reason = self.aborted.clone().or_else(|| match &self.record.ending {
+                Some(Ending::Failed { reason }) => Some(reason.clone()),
+                _ => None,
+            });
+        });
+    }
+
+    fn mend(&mut self, trouble: Trouble) {
+        match trouble {
+            Trouble::Fetch(number) => self.fetch(number),
+            Trouble::SetAside(number, reason) => self.give_up(number, reason),
+            Trouble::Nothing => {}
+        }
+    }
+}

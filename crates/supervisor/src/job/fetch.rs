@@ -1,0 +1,151 @@
+//! Getting a shard's bytes, and giving shards up: work that runs beside the job and comes back as a message.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use ensemble_sources::csv::PlannedShard;
+use ensemble_store::{Clock, Decision, DecisionRecord, Retry, ShardId, ShardKind, ShardPlan, SpooledShard, Store, StoreError};
+
+use super::{JobActorState, JobMsg};
+use crate::{Aside, Source, SupervisorError, planner::read_again, set_aside};
+
+/// How long the store may take.
+const STORE_TIMEOUT: Duration = Duration::from_secs(60);
+
+impl JobActorState {
+    /// Takes up a shard that was just read: it can be leased once its bytes can be had again.
+    pub(super) fn hold(&mut self, shard: PlannedShard) {
+        let number = shard.plan.shard.number;
+        if matches!(self.record.source, Source::Files(_)) {
+            self.table.fetched(number, shard.bytes);
+            self.offer_work();
+            return;
+        }
+        let (store, clock, job) = (Arc::clone(self.office.store()), Arc::clone(&self.clock), self.myself.clone());
+        tokio::spawn(async move {
+            let spooled = SpooledShard { plan: shard.plan, bytes: shard.bytes };
+            let mut retry = retry(&*clock);
+            let kept = retry.run(|| store.put_spooled(&spooled)).await;
+            let _ = job.cast(JobMsg::Fetched(number, kept.map(|()| spooled.bytes).map_err(Into::into)));
+        });
+    }
+
+    /// Reads a shard's bytes again, for another lease.
+    pub(super) fn fetch(&mut self, number: u32) {
+        let Some(plan) = self.table.plan_of(number).cloned() else { return };
+        let file = self.record.files().get(plan.file as usize).and_then(|f| f.file.clone());
+        let (store, clock, job) = (Arc::clone(self.office.store()), Arc::clone(&self.clock), self.myself.clone());
+        tokio::spawn(async move {
+            let bytes = match bytes_in_store(&*store, &*clock, plan.shard).await {
+                Ok(Some((_, bytes))) => Ok(bytes),
+                Ok(None) => read_source(file, plan).await,
+                Err(e) => Err(e.into()),
+            };
+            let _ = job.cast(JobMsg::Fetched(number, bytes));
+        });
+    }
+
+    /// Sets a shard aside, or finds that it must be finished.
+    pub(super) fn give_up(&mut self, number: u32, reason: String) {
+        let shard = self.table.shard(number);
+        let plan = self.table.plan_of(number).cloned();
+        let (store, clock, job) = (Arc::clone(self.office.store()), Arc::clone(&self.clock), self.myself.clone());
+        tokio::spawn(async move {
+            let given_up = give_up(&*store, &*clock, shard, plan, reason).await;
+            let _ = job.cast(JobMsg::GivenUp(number, given_up));
+        });
+    }
+
+    /// A settled shard's spooled bytes are in bronze, or not wanted.
+    pub(super) fn forget_spooled(&self, shard: ShardId) {
+        if matches!(self.record.source, Source::StandardInput(_)) {
+            let store = Arc::clone(self.office.store());
+            tokio::spawn(async move {
+                // What stays behind takes room and nothing else.
+                if let Err(error) = store.delete_spooled(shard).await {
+                    tracing::warn!(%shard, %error, "cannot delete a spooled shard");
+                }
+            });
+        }
+    }
+}
+
+/// The plan and bytes of a shard that was decided as `process`.
+pub(super) fn decided_bytes(record: DecisionRecord) -> (ShardPlan, Bytes) {
+    let bytes = match record.decision {
+        Decision::Process { bytes, .. } => bytes,
+        Decision::Aside { bytes, .. } => bytes.unwrap_or_default(),
+    };
+    (record.plan, bytes)
+}
+
+fn retry(clock: &dyn Clock) -> Retry<'_> {
+    Retry::until(clock, clock.now_us() + STORE_TIMEOUT.as_micros() as i64)
+}
+
+/// A shard's plan and bytes where bronze or the spool has them.
+async fn bytes_in_store(
+    store: &dyn Store,
+    clock: &dyn Clock,
+    shard: ShardId,
+) -> Result<Option<(ShardPlan, Bytes)>, StoreError> {
+    let mut retry = retry(clock);
+    if let Some(record) = retry.run(|| store.decision(shard)).await?
+        && matches!(record.decision, Decision::Process { .. })
+    {
+        return Ok(Some(decided_bytes(record)));
+    }
+    let spooled = retry.run(|| store.spooled(shard)).await?;
+    Ok(spooled.map(|s| (s.plan, s.bytes)))
+}
+
+async fn read_source(file: Option<ensemble_sources::SourceFile>, plan: ShardPlan) -> Result<Bytes, SupervisorError> {
+    let Some(file) = file else {
+        return Err(SupervisorError::Document {
+            what: format!("shard {}", plan.shard),
+            reason: "it was read from standard input, and the spool does not have it".to_owned(),
+        });
+    };
+    match tokio::task::spawn_blocking(move || read_again(&file, &plan)).await {
+        Ok(bytes) => Ok(bytes?),
+        Err(_) => Err(SupervisorError::NoAnswer("reading thread")),
+    }
+}
+
+async fn give_up(
+    store: &dyn Store,
+    clock: &dyn Clock,
+    shard: ShardId,
+    plan: Option<ShardPlan>,
+    reason: String,
+) -> Result<Aside, StoreError> {
+    let mut retry = retry(clock);
+    let (plan, bytes) = match (bytes_in_store(store, clock, shard).await?, plan) {
+        // Bytes that were read from a source that is gone are all there is: they count.
+        (Some((plan, bytes)), None) => {
+            let decision = Decision::Process { bytes, panicked: Vec::new() };
+            return Ok(Aside::MustProcess(DecisionRecord { plan, decision }));
+        }
+        (Some((_, bytes)), Some(plan)) => (plan, Some(bytes)),
+        (None, Some(plan)) => (plan, None),
+        (None, None) => (never_read(shard), None),
+    };
+    set_aside(store, clock, &mut retry, plan, reason, bytes).await
+}
+
+/// The plan of a shard that may have been leased by an earlier process, and whose place in the source nobody knows any
+/// more.
+fn never_read(shard: ShardId) -> ShardPlan {
+    ShardPlan {
+        shard,
+        file: 0,
+        offset: 0,
+        length: 0,
+        first_line: 0,
+        next_line: 0,
+        header_bytes: 0,
+        last_of_file: false,
+        kind: ShardKind::Piece,
+        sha256: [0; 32],
+    }
+}

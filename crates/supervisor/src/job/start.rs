@@ -1,0 +1,111 @@
+//! How a job begins, or goes on where another process left it.
+
+use std::sync::Arc;
+
+use ensemble_store::{ShardId, ShardKind, ShardPlan, Store};
+use ractor::ActorRef;
+use rustc_hash::FxHashMap;
+use tokio::sync::watch;
+
+use super::{JobActorState, JobArgs, JobMsg, TICK};
+use crate::{
+    Ending, JobRecord, JobState, JobStatus, ShardTable, Source, SourceReader, SupervisorError, Totals,
+    planner::{Window, spawn_planner},
+};
+
+/// How many ledger entries are read at once.
+const PAGE: usize = 256;
+
+/// The status before anything is known.
+pub(super) fn first_status(record: &JobRecord) -> JobStatus {
+    JobStatus {
+        id: record.id,
+        number: record.number,
+        state: record.state,
+        totals: Totals::default(),
+        source_bytes: record.source_bytes(),
+        active_us: record.active_us,
+        reason: None,
+        over: false,
+        aborted: false,
+    }
+}
+
+pub(super) async fn start(
+    myself: ActorRef<JobMsg>,
+    args: JobArgs,
+    status: watch::Sender<JobStatus>,
+) -> Result<JobActorState, SupervisorError> {
+    let JobArgs { record, stamp, stream, ending, office, events, clock, aggregator, options, supervisor } = args;
+    let limits = record.compile()?.limits;
+    let mut table = ShardTable::new(record.number, record.leased_below, limits);
+    load_ledger(&**office.store(), &record, &mut table).await?;
+    let mut state = JobActorState {
+        spec: Arc::new(record.spec()),
+        begun_us: clock.now_us(),
+        active_before_us: record.active_us,
+        window: Window::new(options.read_ahead_bytes),
+        myself,
+        record,
+        stamp,
+        table,
+        permits: FxHashMap::default(),
+        dry: true,
+        leasing: true,
+        interrupted: false,
+        aborted: None,
+        over: false,
+        status,
+        office,
+        events,
+        clock,
+        aggregator,
+        options,
+        supervisor,
+    };
+    let _ = state.myself.send_after(TICK, || JobMsg::Tick);
+    let lost = matches!(state.record.source, Source::StandardInput(_)) && stream.is_none();
+    let ending = state.record.ending.clone().or(ending).or_else(|| {
+        lost.then(|| Ending::Failed { reason: "standard input cannot be read again: only what was read is settled".into() })
+    });
+    match ending {
+        Some(ending) => state.begin_to_stop(ending).await?,
+        None => {
+            if state.record.state != JobState::Running {
+                state.become_state(JobState::Running).await?;
+            }
+            let after = last_cursor(&**state.office.store(), &state.table).await?;
+            let (job, from) = (state.myself.clone(), state.table.prefix());
+            let reader = SourceReader::new(&state.record, stream);
+            spawn_planner(reader, after, from, state.window.clone(), move |p| job.cast(JobMsg::Planned(p)).is_ok());
+        }
+    }
+    Ok(state)
+}
+
+/// What earlier processes settled.
+async fn load_ledger(store: &dyn Store, record: &JobRecord, table: &mut ShardTable) -> Result<(), SupervisorError> {
+    let mut from = 0;
+    loop {
+        let page = store.scan_ledger(record.number, from, PAGE).await?;
+        for entry in &page {
+            table.settle(entry);
+        }
+        match page.last() {
+            Some(last) if page.len() == PAGE => from = last.plan.shard.number + 1,
+            _ => return Ok(()),
+        }
+    }
+}
+
+/// The last shard of the settled prefix behind which reading can begin.
+async fn last_cursor(store: &dyn Store, table: &ShardTable) -> Result<Option<ShardPlan>, SupervisorError> {
+    for number in (0..table.prefix()).rev() {
+        let ShardId { job, .. } = table.shard(number);
+        let Some(entry) = store.ledger(ShardId { job, number }).await? else { return Ok(None) };
+        if entry.plan.kind != ShardKind::Piece {
+            return Ok(Some(entry.plan));
+        }
+    }
+    Ok(None)
+}

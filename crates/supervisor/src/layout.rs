@@ -1,0 +1,66 @@
+//! Which contract a silver collection was built under.
+
+use ensemble_contract::Contract;
+use ensemble_store::{Document, DocumentKind, Epoch, Stamp, Store, StoreError};
+
+/// Why a contract cannot fill a silver collection.
+#[derive(Debug, thiserror::Error)]
+pub enum LayoutError {
+    /// The store refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The collection was built under other columns, another key, keep or views.
+    #[error(
+        "the silver collection {silver} of this store was built under another contract ({what} differ); \
+         name another store with --store, or another collection with `silver` in the contract"
+    )]
+    Differs {
+        /// The collection.
+        silver: String,
+        /// What differs.
+        what: &'static str,
+    },
+}
+
+/// Checks that the contract has the columns, key, keep and views that its silver collection was built under, and notes
+/// them down where the collection is new. Rules may differ: they decide about new rows only.
+///
+/// # Errors
+/// Where they differ, or those of the store.
+pub async fn check_layout(store: &dyn Store, contract: &Contract) -> Result<(), LayoutError> {
+    let id = format!("layout/{}", contract.silver);
+    let mine = describe(contract);
+    loop {
+        if let Some(stored) = store.document(DocumentKind::Counter, &id).await? {
+            return compare(contract, &mine, &String::from_utf8_lossy(&stored.body));
+        }
+        // Of epoch 0, so that no supervisor's epoch matters: it is written once and never changed.
+        let stamp = Stamp { epoch: Epoch(0), version: 1 };
+        let document = Document { id: id.clone(), stamp, body: mine.join("\n").into() };
+        if store.write_document(DocumentKind::Counter, None, &document).await? {
+            return Ok(());
+        }
+    }
+}
+
+const PARTS: [&str; 4] = ["its columns", "its key", "its keep", "its views"];
+
+fn describe(contract: &Contract) -> [String; 4] {
+    let columns: Vec<String> = contract.columns.iter().map(|c| format!("{}:{:?}", c.name, c.ty)).collect();
+    [
+        columns.join(","),
+        contract.columns.get(contract.key).map(|c| c.name.clone()).unwrap_or_default(),
+        format!("{:?}", contract.keep),
+        format!("{:?}", contract.views),
+    ]
+}
+
+fn compare(contract: &Contract, mine: &[String; 4], stored: &str) -> Result<(), LayoutError> {
+    let mut lines = stored.split('\n');
+    for (mine, what) in mine.iter().zip(PARTS) {
+        if lines.next() != Some(mine) {
+            return Err(LayoutError::Differs { silver: contract.silver.clone(), what });
+        }
+    }
+    Ok(())
+}

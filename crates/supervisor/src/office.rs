@@ -1,0 +1,137 @@
+//! A supervisor's term of office: every document that only a supervisor writes goes through here, so that one who has
+//! been succeeded can change nothing.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use ensemble_store::{Document, DocumentKind, Epoch, JobNumber, Stamp, Store};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::SupervisorError;
+
+const LEADERSHIP: &str = "supervisor";
+const JOB_COUNTER: &str = "jobs";
+
+/// A term of office. Cheap to clone.
+#[derive(Clone)]
+pub struct Office {
+    store: Arc<dyn Store>,
+    epoch: Epoch,
+    deposed: Arc<AtomicBool>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct JobCounter {
+    last: JobNumber,
+    last_observed_at_us: i64,
+}
+
+impl Office {
+    /// Takes office: raises the epoch, which fences whoever was in office before.
+    ///
+    /// # Errors
+    /// Those of the store; [`SupervisorError::Deposed`] where somebody else takes office at the same moment.
+    pub async fn take(store: Arc<dyn Store>) -> Result<Self, SupervisorError> {
+        let before = store.document(DocumentKind::Leadership, LEADERSHIP).await?;
+        let epoch = Epoch(before.as_ref().map_or(0, |d| d.stamp.epoch.0) + 1);
+        let document =
+            Document { id: LEADERSHIP.to_owned(), stamp: Stamp { epoch, version: 1 }, body: b"{}".as_slice().into() };
+        let expected = before.map(|d| d.stamp);
+        if !store.write_document(DocumentKind::Leadership, expected, &document).await? {
+            return Err(SupervisorError::Deposed);
+        }
+        Ok(Self { store, epoch, deposed: Arc::default() })
+    }
+
+    /// The term's number.
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// Writes a document over the one with the stamp `expected`, and returns its new stamp.
+    ///
+    /// # Errors
+    /// [`SupervisorError::Deposed`] where the stored stamp is another one: from then on every write answers this.
+    pub async fn write<T: Serialize>(
+        &self,
+        kind: DocumentKind,
+        id: &str,
+        expected: Option<Stamp>,
+        body: &T,
+    ) -> Result<Stamp, SupervisorError> {
+        let body = serde_json::to_vec(body)
+            .map_err(|e| SupervisorError::Document { what: id.to_owned(), reason: e.to_string() })?;
+        self.write_bytes(kind, id, expected, body.into()).await
+    }
+
+    /// [`Office::write`] for a body that is no JSON.
+    ///
+    /// # Errors
+    /// As [`Office::write`].
+    pub async fn write_bytes(
+        &self,
+        kind: DocumentKind,
+        id: &str,
+        expected: Option<Stamp>,
+        body: bytes::Bytes,
+    ) -> Result<Stamp, SupervisorError> {
+        if self.deposed.load(Ordering::Relaxed) {
+            return Err(SupervisorError::Deposed);
+        }
+        let stamp = Stamp { epoch: self.epoch, version: expected.map_or(0, |s| s.version) + 1 };
+        let document = Document { id: id.to_owned(), stamp, body };
+        if self.store.write_document(kind, expected, &document).await? {
+            return Ok(stamp);
+        }
+        // An answer that was lost on its way makes our own write look like a stranger's.
+        match self.store.document(kind, id).await? {
+            Some(stored) if stored == document => Ok(stamp),
+            _ => {
+                self.deposed.store(true, Ordering::Relaxed);
+                Err(SupervisorError::Deposed)
+            }
+        }
+    }
+
+    /// Gives out the next job's number together with the time at which its source counts as observed: both grow
+    /// strictly from job to job, whatever the clock does.
+    ///
+    /// # Errors
+    /// As [`Office::write`].
+    pub async fn next_job(&self, now_us: i64) -> Result<(JobNumber, i64), SupervisorError> {
+        let stored = read::<JobCounter>(&*self.store, DocumentKind::Counter, JOB_COUNTER).await?;
+        let (expected, last) = match stored {
+            Some((stamp, counter)) => (Some(stamp), counter),
+            None => (None, JobCounter { last: JobNumber(0), last_observed_at_us: 0 }),
+        };
+        let next = JobCounter {
+            last: JobNumber(last.last.0 + 1),
+            last_observed_at_us: now_us.max(last.last_observed_at_us + 1),
+        };
+        self.write(DocumentKind::Counter, JOB_COUNTER, expected, &next).await?;
+        Ok((next.last, next.last_observed_at_us))
+    }
+}
+
+/// Reads a fenced document.
+pub(crate) async fn read<T: DeserializeOwned>(
+    store: &dyn Store,
+    kind: DocumentKind,
+    id: &str,
+) -> Result<Option<(Stamp, T)>, SupervisorError> {
+    store.document(kind, id).await?.map(|d| parse(&d)).transpose()
+}
+
+/// Reads a fenced document's body.
+pub(crate) fn parse<T: DeserializeOwned>(document: &Document) -> Result<(Stamp, T), SupervisorError> {
+    serde_json::from_slice(&document.body)
+        .map(|body| (document.stamp, body))
+        .map_err(|e| SupervisorError::Document { what: document.id.clone(), reason: e.to_string() })
+}

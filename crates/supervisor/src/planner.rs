@@ -1,0 +1,174 @@
+//! The planner: reads a job's source on a thread of its own and cuts it into shards.
+//!
+//! It reads ahead as far as the window has room, in bytes: each shard takes a permit with it that is given back when the
+//! shard goes to a worker.
+
+use std::{io::Read, sync::Arc};
+
+use bytes::Bytes;
+use ensemble_sources::{
+    Change, SourceError, SourceFile,
+    csv::{Cursor, PlannedShard, SplitOptions, Splitter},
+};
+use ensemble_store::{JobNumber, ShardId, ShardPlan};
+use tokio::{
+    runtime::Handle,
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
+
+use crate::{JobRecord, PinnedFile, Source};
+
+/// A permit of the window stands for this many bytes.
+const PERMIT_BYTES: u64 = 1024;
+
+/// The read-ahead of one job, in bytes.
+#[derive(Debug, Clone)]
+pub(crate) struct Window {
+    permits: Arc<Semaphore>,
+    most: u32,
+}
+
+impl Window {
+    pub(crate) fn new(bytes: u64) -> Self {
+        let most = u32::try_from(bytes / PERMIT_BYTES).unwrap_or(u32::MAX).clamp(1, 1 << 28);
+        Self { permits: Arc::new(Semaphore::new(most as usize)), most }
+    }
+
+    /// Ends the planner at its next shard.
+    pub(crate) fn close(&self) {
+        self.permits.close();
+    }
+
+    /// Waits for room; `None` once closed. A shard larger than the window takes all of it.
+    fn acquire(&self, runtime: &Handle, bytes: u64) -> Option<OwnedSemaphorePermit> {
+        let permits = u32::try_from(bytes.div_ceil(PERMIT_BYTES)).unwrap_or(u32::MAX).clamp(1, self.most);
+        runtime.block_on(Arc::clone(&self.permits).acquire_many_owned(permits)).ok()
+    }
+}
+
+/// What the planner says.
+pub(crate) enum Planned {
+    /// The next shard.
+    Shard(PlannedShard, OwnedSemaphorePermit),
+    /// The source has ended and has this many shards.
+    Ended(u32),
+    /// The source cannot be read on.
+    Failed(SourceError),
+}
+
+/// Reads a job's source from a place on.
+pub struct SourceReader {
+    job: JobNumber,
+    files: Vec<PinnedFile>,
+    stream: Option<Box<dyn Read + Send>>,
+    shard_bytes: usize,
+    record_limit_bytes: usize,
+}
+
+impl SourceReader {
+    /// The source of `job`; `stream` is standard input, where that is the source.
+    pub fn new(job: &JobRecord, stream: Option<Box<dyn Read + Send>>) -> Self {
+        let bytes = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+        Self {
+            job: job.number,
+            files: match &job.source {
+                Source::Files(files) => files.clone(),
+                Source::StandardInput(file) => vec![file.clone()],
+            },
+            stream,
+            shard_bytes: bytes(job.shard_bytes),
+            record_limit_bytes: bytes(job.record_limit_bytes),
+        }
+    }
+
+    /// Gives the shards from number `from` on to `take`, beginning to read behind `after`, an earlier shard behind which
+    /// reading can begin (`None`: at the source's beginning). Ends early where `take` answers `false`. Returns how many
+    /// shards the source has; `None` where it ended early.
+    ///
+    /// # Errors
+    /// Where a file cannot be read, or is not what it was when the job began. Blocking.
+    pub fn read(
+        mut self,
+        after: Option<&ShardPlan>,
+        from: u32,
+        mut take: impl FnMut(PlannedShard) -> bool,
+    ) -> Result<Option<u32>, SourceError> {
+        let first = ShardId { job: self.job, number: 0 };
+        let mut at = after.and_then(Cursor::after).unwrap_or_else(|| Cursor::start_of(0, first));
+        if after.is_some_and(|plan| plan.last_of_file) {
+            at = Cursor::start_of(at.file + 1, at.next_shard);
+        }
+        let mut stream = self.stream.take();
+        for (number, pinned) in (0u32..).zip(&self.files).skip(at.file as usize) {
+            if number != at.file {
+                at = Cursor::start_of(number, at.next_shard);
+            }
+            let reader: Box<dyn Read + Send> = match &pinned.file {
+                Some(file) => Box::new(file.open_at(at.offset)?),
+                None => stream.take().ok_or(SourceError::NoInput)?,
+            };
+            let mut splitter = Splitter::new(reader, self.options(pinned), at);
+            splitter.skip_to(from)?;
+            while let Some(shard) = splitter.next_shard()? {
+                if !take(shard) {
+                    return Ok(None);
+                }
+            }
+            at = splitter.cursor();
+            if let Some(file) = &pinned.file
+                && let Some(change) = file.changed()?
+            {
+                return Err(file.change_error(change));
+            }
+        }
+        Ok(Some(at.next_shard.number))
+    }
+
+    fn options(&self, pinned: &PinnedFile) -> SplitOptions {
+        SplitOptions {
+            shard_bytes: self.shard_bytes,
+            record_limit_bytes: self.record_limit_bytes,
+            header_bytes: pinned.preamble.header_bytes,
+            expected_size: pinned.file.as_ref().map(|f| f.size),
+            ..SplitOptions::new(pinned.name.as_str(), pinned.preamble.dialect)
+        }
+    }
+}
+
+/// Runs the planner on a blocking thread; what it says goes to `say`, which answers `false` where nobody listens.
+pub(crate) fn spawn_planner(
+    reader: SourceReader,
+    after: Option<ShardPlan>,
+    from: u32,
+    window: Window,
+    say: impl Fn(Planned) -> bool + Send + 'static,
+) {
+    let runtime = Handle::current();
+    tokio::task::spawn_blocking(move || {
+        let ended = reader.read(after.as_ref(), from, |shard| {
+            let permit = window.acquire(&runtime, shard.plan.length);
+            permit.is_some_and(|permit| say(Planned::Shard(shard, permit)))
+        });
+        match ended {
+            Ok(Some(shards)) => say(Planned::Ended(shards)),
+            Ok(None) => false,
+            Err(e) => say(Planned::Failed(e)),
+        };
+    });
+}
+
+/// Reads a shard's bytes again. Blocking.
+///
+/// # Errors
+/// Where the file cannot be read, or its bytes are not those that were planned.
+pub(crate) fn read_again(file: &SourceFile, plan: &ShardPlan) -> Result<Bytes, SourceError> {
+    let mut bytes = Vec::new();
+    let mut part = file.open_at(plan.offset)?.take(plan.length);
+    let name = || file.path.display().to_string();
+    part.read_to_end(&mut bytes).map_err(|source| SourceError::Read { file: name(), offset: plan.offset, source })?;
+    if ring::digest::digest(&ring::digest::SHA256, &bytes).as_ref() != plan.sha256 {
+        let change = file.changed()?.unwrap_or(Change::Modified { was_us: file.modified_us, now_us: file.modified_us });
+        return Err(file.change_error(change));
+    }
+    Ok(bytes.into())
+}

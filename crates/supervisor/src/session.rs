@@ -1,0 +1,322 @@
+//! A worker's session: the supervisor's end of one link.
+//!
+//! Owns the worker's credit and the list of what it was given. It asks the supervisor for work while it has credit, and
+//! hands results to the jobs. If it dies, or the link does, the worker's shards are leased to others at once; whatever
+//! the worker still does is harmless.
+
+use std::{sync::Arc, time::Duration};
+
+use ensemble_contract::ENGINE_VERSION;
+use ensemble_protocol::{
+    PROTOCOL_VERSION, SupervisorEnd,
+    v1::{self, supervisor_message, worker_message},
+};
+use ensemble_store::{Clock, JobNumber, Retry, ShardId, Store};
+use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SpawnErr};
+use rustc_hash::{FxHashMap, FxHashSet};
+use tokio::{sync::mpsc, task::JoinSet};
+
+use crate::{
+    AggregatorHandle, Lease,
+    job::{JobMsg, JobRef},
+    supervisor::SupervisorMsg,
+    table::SessionId,
+};
+
+/// How long a ledger entry that a worker reported may take to be read.
+const LEDGER_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Credit that a session offers.
+#[derive(Debug)]
+pub(crate) struct Offer {
+    pub(crate) session: SessionRef,
+    pub(crate) credit_bytes: u64,
+    /// The worker holds nothing: it takes one shard of any size.
+    pub(crate) whole: bool,
+}
+
+/// Speaks to a session.
+#[derive(Debug, Clone)]
+pub(crate) struct SessionRef {
+    pub(crate) id: SessionId,
+    actor: ActorRef<SessionMsg>,
+}
+
+impl SessionRef {
+    pub(crate) async fn spawn(args: SessionArgs) -> Result<Self, SpawnErr> {
+        let id = args.id;
+        let supervisor = args.supervisor.get_cell();
+        let (actor, _) = Actor::spawn_linked(None, Session, args, supervisor).await?;
+        Ok(Self { id, actor })
+    }
+
+    /// Answers an offer; without leases it waits until it has more credit. A session that is gone has released what it
+    /// held already, and never gets these: the job sees to that when it hears of the session's end.
+    pub(crate) fn assign(&self, job: JobRef, spec: Arc<v1::JobSpec>, lease_ms: u64, leases: Vec<Lease>) {
+        let _ = self.actor.cast(SessionMsg::Assign { job, spec, lease_ms, leases });
+    }
+
+    pub(crate) fn job_ended(&self, job: JobNumber) {
+        let _ = self.actor.cast(SessionMsg::JobEnded(job));
+    }
+
+    pub(crate) fn is(&self, actor: ActorId) -> bool {
+        self.actor.get_id() == actor
+    }
+
+    pub(crate) fn drain(&self) {
+        let _ = self.actor.cast(SessionMsg::Drain);
+    }
+}
+
+pub(crate) struct SessionArgs {
+    pub(crate) id: SessionId,
+    pub(crate) link: SupervisorEnd,
+    pub(crate) supervisor: ActorRef<SupervisorMsg>,
+    pub(crate) aggregator: AggregatorHandle,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+/// What a session is told.
+#[derive(Debug)]
+pub(crate) enum SessionMsg {
+    /// From the link.
+    FromWorker(v1::WorkerMessage),
+    /// From the link: the worker is gone.
+    LinkClosed,
+    /// From a job, once for each offer.
+    Assign { job: JobRef, spec: Arc<v1::JobSpec>, lease_ms: u64, leases: Vec<Lease> },
+    /// From the supervisor.
+    JobEnded(JobNumber),
+    /// From the supervisor: no more leases.
+    Drain,
+}
+
+struct Session;
+
+struct SessionState {
+    me: SessionRef,
+    worker: String,
+    credit_bytes: u64,
+    held: FxHashMap<ShardId, u64>,
+    jobs: FxHashMap<JobNumber, JobRef>,
+    told: FxHashSet<JobNumber>,
+    /// An offer is out and not answered.
+    asked: bool,
+    draining: bool,
+    to_worker: mpsc::Sender<v1::SupervisorMessage>,
+    supervisor: ActorRef<SupervisorMsg>,
+    aggregator: AggregatorHandle,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    tasks: JoinSet<()>,
+}
+
+impl Actor for Session {
+    type Msg = SessionMsg;
+    type State = SessionState;
+    type Arguments = SessionArgs;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<SessionMsg>,
+        args: SessionArgs,
+    ) -> Result<SessionState, ActorProcessingErr> {
+        let SupervisorEnd { outgoing, mut incoming } = args.link;
+        let mut tasks = JoinSet::new();
+        let reader = myself.clone();
+        tasks.spawn(async move {
+            while let Some(message) = incoming.recv().await {
+                if reader.cast(SessionMsg::FromWorker(message)).is_err() {
+                    return;
+                }
+            }
+            let _ = reader.cast(SessionMsg::LinkClosed);
+        });
+        Ok(SessionState {
+            me: SessionRef { id: args.id, actor: myself },
+            worker: String::new(),
+            credit_bytes: 0,
+            held: FxHashMap::default(),
+            jobs: FxHashMap::default(),
+            told: FxHashSet::default(),
+            asked: false,
+            draining: false,
+            to_worker: outgoing,
+            supervisor: args.supervisor,
+            aggregator: args.aggregator,
+            store: args.store,
+            clock: args.clock,
+            tasks,
+        })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<SessionMsg>,
+        message: SessionMsg,
+        state: &mut SessionState,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            SessionMsg::FromWorker(message) => state.on_message(message)?,
+            SessionMsg::LinkClosed => myself.stop(Some("the link is closed".into())),
+            SessionMsg::Assign { job, spec, lease_ms, leases } => state.assign(job, &spec, lease_ms, leases).await?,
+            SessionMsg::JobEnded(job) => state.forget(job).await?,
+            SessionMsg::Drain => state.drain().await?,
+        }
+        Ok(())
+    }
+
+    async fn post_stop(&self, _: ActorRef<SessionMsg>, state: &mut SessionState) -> Result<(), ActorProcessingErr> {
+        state.tasks.shutdown().await;
+        Ok(())
+    }
+}
+
+impl SessionState {
+    fn on_message(&mut self, message: v1::WorkerMessage) -> Result<(), ActorProcessingErr> {
+        match message.message {
+            Some(worker_message::Message::Hello(hello)) => return self.on_hello(hello),
+            Some(worker_message::Message::Finished(shard)) => self.on_finished(ShardId::from(&shard)),
+            Some(worker_message::Message::Failed(failed)) => {
+                let shard = ShardId { job: JobNumber(failed.job_number), number: failed.shard_number };
+                let class = failed.class();
+                tracing::warn!(worker = self.worker, %shard, ?class, reason = failed.reason, "a shard failed");
+                self.let_go(shard, |session| JobMsg::Failed {
+                    session,
+                    number: shard.number,
+                    class,
+                    reason: failed.reason,
+                });
+            }
+            Some(worker_message::Message::HandBack(back)) => {
+                for shard in back.shards.iter().map(ShardId::from) {
+                    self.let_go(shard, |session| JobMsg::Released { session, numbers: vec![shard.number] });
+                }
+            }
+            Some(worker_message::Message::Heartbeat(beat)) => self.on_heartbeat(&beat),
+            None => tracing::warn!(worker = self.worker, "the worker sent a message of an unknown kind"),
+        }
+        self.ask();
+        Ok(())
+    }
+
+    fn on_hello(&mut self, hello: v1::WorkerHello) -> Result<(), ActorProcessingErr> {
+        if (hello.protocol_version, hello.engine_version) != (PROTOCOL_VERSION, ENGINE_VERSION) {
+            return Err(format!(
+                "worker {} speaks protocol {} and engine {}, and this supervisor {PROTOCOL_VERSION} and {ENGINE_VERSION}",
+                hello.worker_id, hello.protocol_version, hello.engine_version
+            )
+            .into());
+        }
+        self.worker = hello.worker_id;
+        self.credit_bytes = hello.credit_bytes;
+        self.ask();
+        Ok(())
+    }
+
+    /// The message is only a hint: what counts is the entry in the ledger.
+    fn on_finished(&mut self, shard: ShardId) {
+        let (store, clock) = (Arc::clone(&self.store), Arc::clone(&self.clock));
+        let (aggregator, session) = (self.aggregator.clone(), self.me.id);
+        let Some(job) = self.jobs.get(&shard.job).cloned() else { return };
+        self.held.remove(&shard);
+        while self.tasks.try_join_next().is_some() {}
+        self.tasks.spawn(async move {
+            let deadline_us = clock.now_us() + LEDGER_TIMEOUT.as_micros() as i64;
+            let entry = Retry::until(&*clock, deadline_us).run(|| store.ledger(shard)).await;
+            match entry {
+                Ok(Some(entry)) => {
+                    let entry = Arc::new(entry);
+                    aggregator.fold(Arc::clone(&entry));
+                    job.cast(JobMsg::Settled(entry));
+                }
+                Ok(None) => job.cast(JobMsg::Released { session, numbers: vec![shard.number] }),
+                Err(e) => {
+                    tracing::warn!(%shard, error = %e, "cannot read the ledger; the shard is leased again");
+                    job.cast(JobMsg::Released { session, numbers: vec![shard.number] });
+                }
+            }
+        });
+    }
+
+    fn on_heartbeat(&mut self, beat: &v1::Heartbeat) {
+        let mut by_job: FxHashMap<JobNumber, Vec<u32>> = FxHashMap::default();
+        for shard in beat.shards.iter().map(ShardId::from) {
+            by_job.entry(shard.job).or_default().push(shard.number);
+        }
+        for (job, numbers) in by_job {
+            if let Some(job) = self.jobs.get(&job) {
+                job.cast(JobMsg::Beat { session: self.me.id, numbers });
+            }
+        }
+    }
+
+    fn let_go(&mut self, shard: ShardId, message: impl FnOnce(SessionId) -> JobMsg) {
+        self.held.remove(&shard);
+        if let Some(job) = self.jobs.get(&shard.job) {
+            job.cast(message(self.me.id));
+        }
+    }
+
+    async fn assign(
+        &mut self,
+        job: JobRef,
+        spec: &v1::JobSpec,
+        lease_ms: u64,
+        leases: Vec<Lease>,
+    ) -> Result<(), ActorProcessingErr> {
+        self.asked = false;
+        if leases.is_empty() {
+            // Too little credit for the next shard: the next result brings more.
+            return Ok(());
+        }
+        let number = JobNumber(spec.job_number);
+        if self.told.insert(number) {
+            self.say(supervisor_message::Message::Job(spec.clone())).await?;
+        }
+        self.jobs.insert(number, job);
+        for lease in leases {
+            self.held.insert(lease.plan.shard, lease.bytes.len() as u64);
+            self.say(supervisor_message::Message::Lease(v1::Lease {
+                plan: Some((&lease.plan).into()),
+                bytes: lease.bytes,
+                lease_ms,
+                attempt: lease.attempt,
+            }))
+            .await?;
+        }
+        self.ask();
+        Ok(())
+    }
+
+    async fn forget(&mut self, job: JobNumber) -> Result<(), ActorProcessingErr> {
+        self.jobs.remove(&job);
+        self.held.retain(|shard, _| shard.job != job);
+        if self.told.remove(&job) {
+            self.say(supervisor_message::Message::JobEnded(v1::JobEnded { job_number: job.0 })).await?;
+        }
+        Ok(())
+    }
+
+    async fn drain(&mut self) -> Result<(), ActorProcessingErr> {
+        self.draining = true;
+        self.say(supervisor_message::Message::Drain(v1::Drain {})).await
+    }
+
+    fn ask(&mut self) {
+        let free = self.credit_bytes.saturating_sub(self.held.values().sum());
+        if self.asked || self.draining || free == 0 {
+            return;
+        }
+        self.asked = true;
+        let offer = Offer { session: self.me.clone(), credit_bytes: free, whole: self.held.is_empty() };
+        let _ = self.supervisor.cast(SupervisorMsg::Offer(offer));
+    }
+
+    /// The link is bounded; a worker that does not read holds its own session back and nobody else's.
+    async fn say(&self, message: supervisor_message::Message) -> Result<(), ActorProcessingErr> {
+        Ok(self.to_worker.send(v1::SupervisorMessage { message: Some(message) }).await?)
+    }
+}

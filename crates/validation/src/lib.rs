@@ -1,0 +1,12 @@
+//! From a shard's bytes to verdicts: pure, without input or output.
+//!
+//! A [`JobContext`] is a job's specification, compiled once; [`validate`] judges the rows of one shard under it. Workers
+//! run it before they commit, verification runs it again over bronze.
+
+mod context;
+mod error;
+mod validate;
+
+pub use context::{FileContext, JobContext};
+pub use error::{NoSuchFile, SpecError};
+pub use validate::{ValidatedShard, validate};

@@ -1,0 +1,147 @@
+//! The claim step: for each key of a shard, take it, find that an earlier attempt took it, or lose it to a lower rank.
+//!
+//! This is step 3 of the commit protocol (ARCHITECTURE.md), in bulk: all keys of a shard go through *insert*, *read*
+//! and *replace* together, and those that lost a race go round again.
+
+use bytes::Bytes;
+use ensemble_store::{Claim, Insert, NewClaim, Rank, Replacement, Retry, ShardId, SilverDoc, Store, StoreError};
+
+/// A chain longer than this is worth looking for claims that nobody needs any more.
+const PRUNE_ABOVE: usize = 4;
+
+/// What became of a claim.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The key has a lower rank.
+    Duplicate,
+    /// The claim stands, or stood.
+    Claimed {
+        /// The row as stored: an earlier attempt's, of whatever version it was.
+        fields: Bytes,
+        /// The claim that this one displaced.
+        before: Option<Claim>,
+    },
+}
+
+/// Claims every key; the outcomes are in the order of the claims. No key occurs twice.
+///
+/// # Errors
+/// Those of the store; transient ones only once `retry` has given up. Repeating it all is harmless.
+pub(crate) async fn claim_all(
+    store: &dyn Store,
+    retry: &mut Retry<'_>,
+    silver: &str,
+    claims: &[NewClaim],
+) -> Result<Vec<Outcome>, StoreError> {
+    let mut outcomes = vec![None; claims.len()];
+    let mut open: Vec<usize> = (0..claims.len()).collect();
+    loop {
+        let refused = insert(store, retry, silver, claims, &open, &mut outcomes).await?;
+        if refused.is_empty() {
+            break;
+        }
+        open = displace(store, retry, silver, claims, refused, &mut outcomes).await?;
+        if open.is_empty() {
+            break;
+        }
+        retry.pause("keys of this shard are being claimed by others").await?;
+    }
+    // Every index left `open` only with an outcome.
+    Ok(outcomes.into_iter().map(|o| o.unwrap_or(Outcome::Duplicate)).collect())
+}
+
+/// Step a: inserts where the key is absent. Returns what was refused.
+async fn insert(
+    store: &dyn Store,
+    retry: &mut Retry<'_>,
+    silver: &str,
+    claims: &[NewClaim],
+    open: &[usize],
+    outcomes: &mut [Option<Outcome>],
+) -> Result<Vec<usize>, StoreError> {
+    let batch = || open.iter().map(|&i| claims[i].clone()).collect();
+    let inserted = retry.run(|| store.insert_claims(silver, batch())).await?;
+    let mut refused = Vec::new();
+    for (&i, insert) in open.iter().zip(inserted) {
+        match insert {
+            Insert::Inserted => {
+                outcomes[i] = Some(Outcome::Claimed { fields: claims[i].claim.fields.clone(), before: None });
+            }
+            Insert::Present => refused.push(i),
+        }
+    }
+    Ok(refused)
+}
+
+/// Steps b to d: reads what is there and replaces what has a higher rank. Returns what has to go round again.
+async fn displace(
+    store: &dyn Store,
+    retry: &mut Retry<'_>,
+    silver: &str,
+    claims: &[NewClaim],
+    refused: Vec<usize>,
+    outcomes: &mut [Option<Outcome>],
+) -> Result<Vec<usize>, StoreError> {
+    let keys = || refused.iter().map(|&i| claims[i].key.clone()).collect();
+    let docs = retry.run(|| store.read_claims(silver, keys())).await?;
+    let (mut again, mut replacing, mut replacements) = (Vec::new(), Vec::new(), Vec::new());
+    for (&i, doc) in refused.iter().zip(docs) {
+        let mine = &claims[i].claim;
+        match doc.map(|doc| judge(mine, doc)) {
+            // Refused by what is not durable yet.
+            None => again.push(i),
+            Some(Verdict::Known(outcome)) => outcomes[i] = Some(outcome),
+            Some(Verdict::Displace { expected, chain }) => {
+                let displaced = prune(store, retry, chain).await?;
+                let doc = SilverDoc { live: mine.clone(), displaced };
+                replacing.push(i);
+                replacements.push(Replacement { key: claims[i].key.clone(), expected, doc });
+            }
+        }
+    }
+    if replacements.is_empty() {
+        return Ok(again);
+    }
+    let replaced = retry.run(|| store.replace_claims(silver, replacements.clone())).await?;
+    for ((i, replacement), replaced) in replacing.into_iter().zip(replacements).zip(replaced) {
+        if replaced {
+            let before = replacement.doc.displaced.last().cloned();
+            outcomes[i] = Some(Outcome::Claimed { fields: replacement.doc.live.fields, before });
+        } else {
+            again.push(i);
+        }
+    }
+    Ok(again)
+}
+
+enum Verdict {
+    Known(Outcome),
+    Displace { expected: (Rank, ShardId), chain: Vec<Claim> },
+}
+
+/// Decides from the document that is there: what an earlier attempt of this shard did counts as it did it.
+fn judge(mine: &Claim, doc: SilverDoc) -> Verdict {
+    let SilverDoc { live, displaced: mut chain } = doc;
+    let expected = (live.rank, live.shard);
+    chain.push(live);
+    if let Some(at) = chain.iter().position(|c| c.rank == mine.rank && c.shard == mine.shard) {
+        let before = at.checked_sub(1).map(|i| chain[i].clone());
+        return Verdict::Known(Outcome::Claimed { fields: chain[at].fields.clone(), before });
+    }
+    if expected.0 <= mine.rank {
+        return Verdict::Known(Outcome::Duplicate);
+    }
+    Verdict::Displace { expected, chain }
+}
+
+/// Forgets the claims that nobody can ask for again: those whose own shard and whose displacer's shard are settled.
+/// The last of the chain is about to be displaced by an unsettled shard and always stays.
+async fn prune(store: &dyn Store, retry: &mut Retry<'_>, chain: Vec<Claim>) -> Result<Vec<Claim>, StoreError> {
+    if chain.len() <= PRUNE_ABOVE {
+        return Ok(chain);
+    }
+    let shards: Vec<ShardId> = chain.iter().map(|c| c.shard).collect();
+    let settled = retry.run(|| store.settled(&shards)).await?;
+    let needed = |i: usize| i + 1 == shards.len() || !settled[i] || !settled[i + 1];
+    Ok(chain.into_iter().enumerate().filter(|(i, _)| needed(*i)).map(|(_, c)| c).collect())
+}
