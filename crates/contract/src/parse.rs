@@ -10,7 +10,7 @@ use toml::de::DeTable;
 
 use self::source::{Field, Source, Table};
 use crate::error::{ContractError, Hint, Problem};
-use crate::model::{Column, Contract, Keep, Limits, UnknownColumns};
+use crate::model::{Column, ColumnType, Contract, Keep, Limits, UnknownColumns, View};
 
 const KEYS: [&str; 9] =
     ["name", "key", "keep", "silver", "bronze", "unknown_columns", "null_tokens", "limits", "columns"];
@@ -39,13 +39,14 @@ impl Contract {
             Some(field) => field.strings()?.into_iter().map(|(token, _)| token).collect(),
             None => vec![String::new()],
         };
-        let columns = column::columns(&root.needed("columns")?, &null_tokens)?;
+        let mut columns = column::columns(&root.needed("columns")?, &null_tokens)?;
         let key = key(&root.needed("key")?, &columns)?;
         let (silver, bronze) = collections(&root, &name)?;
-        let views = match root.get(GOLD) {
+        let views: Vec<View> = match root.get(GOLD) {
             Some(field) => gold::views(&field, &columns, &[&silver, &bronze])?,
             None => Vec::new(),
         };
+        bound_key_texts(&mut columns, key, &views);
         Ok(Self {
             key,
             keep: root.word("keep", "keep", &KEEP)?.unwrap_or(Keep::First),
@@ -118,6 +119,19 @@ fn key(field: &Field<'_>, columns: &[Column]) -> Result<usize, ContractError> {
     match columns.get(key) {
         Some(column) if !column.required => Err(field.error(Problem::KeyNotRequired { column: column.name.clone() })),
         _ => Ok(key),
+    }
+}
+
+/// The most characters of a text that becomes a key, of silver or of a gold view: stores keep keys in their indexes, and
+/// none takes keys of any length. A contract may ask for fewer, not for more.
+const MAX_KEY_LENGTH: usize = 4096;
+
+fn bound_key_texts(columns: &mut [Column], key: usize, views: &[View]) {
+    let grouped = views.iter().flat_map(|v| &v.by).map(|by| by.column);
+    for index in grouped.chain([key]) {
+        if let Some(column) = columns.get_mut(index).filter(|c| c.ty == ColumnType::String) {
+            column.max_length = Some(column.max_length.map_or(MAX_KEY_LENGTH, |n| n.min(MAX_KEY_LENGTH)));
+        }
     }
 }
 

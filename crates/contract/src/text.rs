@@ -75,7 +75,7 @@ struct Character {
     apostrophe: u8,
 }
 
-const CHARACTERS: [Character; 256] = {
+static CHARACTERS: [Character; 256] = {
     let mut characters = [Character { outside: 0, inside: 0, in_word: 0, apostrophe: 0 }; 256];
     let mut at = 0;
     while at < characters.len() {

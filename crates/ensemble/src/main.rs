@@ -1,1 +1,35 @@
-fn main() {}
+//! The `ensemble` command: settings, wiring and output. What it does stands in the crates below.
+
+mod base64;
+mod catalogue;
+mod cli;
+mod commands;
+mod exit;
+mod letters;
+mod node;
+mod output;
+mod progress;
+mod report;
+mod settings;
+mod tabular;
+mod target;
+mod text_table;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => {
+            // Help and version are no errors; a reader that has gone away is none either.
+            let _ = e.print();
+            return ExitCode::from(if e.use_stderr() { exit::COULD_NOT_START } else { 0 });
+        }
+    };
+    match commands::run(cli) {
+        Ok(code) => code,
+        Err(e) => exit::report(&e),
+    }
+}

@@ -50,6 +50,10 @@ impl Cells {
         self.cells.range(first..).take_while(move |((v, _), _)| *v == view).map(|((_, key), cell)| (key, cell))
     }
 
+    pub(crate) fn last_id(&self) -> Option<&CellId> {
+        self.cells.last_key_value().map(|(id, _)| id)
+    }
+
     /// Adds every cell of `other`. After an error ([`GoldError::Overflow`], [`GoldError::Shape`]) nothing has changed.
     pub fn merge(&mut self, other: &Self) -> Result<(), GoldError> {
         self.apply(other, Sign::Plus)

@@ -139,8 +139,10 @@ impl Column {
     /// carry, and leaves every check that fails to the long way.
     #[inline(always)]
     fn read_short<'r>(&mut self, row: &'r [u8], at: usize) -> Option<&'r [u8]> {
+        if !self.needed {
+            return scan::short_skip(row);
+        }
         match self.kind {
-            _ if !self.needed => scan::short_skip(row),
             SourceKind::Float => {
                 let (mantissa, scale, rest) = scan::short_decimal(row)?;
                 // Far inside 64 bits: the mantissa has at most 28.

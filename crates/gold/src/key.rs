@@ -11,7 +11,7 @@
 //!
 //! The encoding is canonical, and no key is the beginning of another key of the same view.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use crate::GoldError;
 
@@ -52,12 +52,13 @@ impl CellKey {
         Self(out.into())
     }
 
-    /// Wraps bytes that were encoded before; [`GoldError::Damaged`] where they are no key.
+    /// Wraps bytes that were encoded before; [`GoldError::Damaged`] where they are no key, or not its one encoding.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, GoldError> {
-        let parts = parse(bytes)?;
-        let key = Self::new(&parts);
-        // Only canonical bytes may be kept: two encodings of one key would be two cells.
-        if key.0.as_ref() == bytes { Ok(key) } else { Err(damaged(bytes)) }
+        let mut rest = bytes;
+        while let Some((_, tail)) = next_part(rest)? {
+            rest = tail;
+        }
+        Ok(Self(bytes.into()))
     }
 
     /// The encoded bytes.
@@ -67,9 +68,26 @@ impl CellKey {
 
     /// The parts, in the order of the view's `by`; empty for a view with one cell over everything.
     pub fn parts(&self) -> Vec<KeyPart> {
-        // A key is checked where it is made.
-        parse(&self.0).unwrap_or_default()
+        let mut parts = Vec::new();
+        let mut rest = self.as_bytes();
+        // A key is checked where it is made, so that no part is refused here.
+        while let Ok(Some((part, tail))) = next_part(rest) {
+            parts.push(match part {
+                Part::Text(text) => KeyPart::Text(text.into_owned()),
+                Part::Int(value) => KeyPart::Int(value),
+                Part::Bool(value) => KeyPart::Bool(value),
+            });
+            rest = tail;
+        }
+        parts
     }
+}
+
+/// A part, borrowed from the key where it can be.
+enum Part<'a> {
+    Text(Cow<'a, str>),
+    Int(i64),
+    Bool(bool),
 }
 
 impl fmt::Display for CellKey {
@@ -107,60 +125,64 @@ fn put_text(out: &mut Vec<u8>, text: &str) {
 }
 
 fn put_int(out: &mut Vec<u8>, value: i64) {
-    // The complement of a negative number has as few bytes as the number needs.
-    let magnitude = if value < 0 { !value } else { value };
-    let len = 8 - (magnitude.leading_zeros() / 8) as u8;
+    let len = int_len(value);
     out.push(if value < 0 { ZERO - 1 - len } else { ZERO + len });
     out.extend(value.to_be_bytes().into_iter().skip(8 - usize::from(len)));
+}
+
+/// The fewest bytes that hold the number, given its sign: those of its complement where it is negative.
+fn int_len(value: i64) -> u8 {
+    let magnitude = if value < 0 { !value } else { value };
+    8 - (magnitude.leading_zeros() / 8) as u8
 }
 
 fn put_bool(out: &mut Vec<u8>, value: bool) {
     out.push(if value { TRUE } else { FALSE });
 }
 
-fn parse(mut rest: &[u8]) -> Result<Vec<KeyPart>, GoldError> {
-    let mut parts = Vec::new();
-    while let Some((&tag, tail)) = rest.split_first() {
-        let (part, tail) = parse_part(tag, tail).ok_or_else(|| damaged(rest))?;
-        parts.push(part);
-        rest = tail;
-    }
-    Ok(parts)
+/// The part at the front and what follows it; `None` at the end.
+fn next_part(bytes: &[u8]) -> Result<Option<(Part<'_>, &[u8])>, GoldError> {
+    let Some((&tag, tail)) = bytes.split_first() else { return Ok(None) };
+    let part = match tag {
+        TEXT => take_text(tail),
+        FALSE | TRUE => Some((Part::Bool(tag == TRUE), tail)),
+        _ => take_int(tag, tail),
+    };
+    part.map(Some).ok_or_else(|| damaged(bytes))
 }
 
-fn parse_part(tag: u8, tail: &[u8]) -> Option<(KeyPart, &[u8])> {
-    match tag {
-        TEXT => parse_text(tail),
-        FALSE | TRUE => Some((KeyPart::Bool(tag == TRUE), tail)),
-        _ => parse_int(tag, tail),
-    }
-}
-
-fn parse_text(mut tail: &[u8]) -> Option<(KeyPart, &[u8])> {
-    let mut text = Vec::new();
+fn take_text(bytes: &[u8]) -> Option<(Part<'_>, &[u8])> {
+    let mut unescaped = Vec::new();
+    let mut tail = bytes;
     loop {
-        match tail {
+        let (text, rest) = tail.split_at_checked(tail.iter().position(|byte| *byte == 0)?)?;
+        match rest {
+            [0, END, rest @ ..] if unescaped.is_empty() => {
+                return Some((Part::Text(std::str::from_utf8(text).ok()?.into()), rest));
+            }
+            [0, END, rest @ ..] => {
+                unescaped.extend_from_slice(text);
+                return Some((Part::Text(String::from_utf8(unescaped).ok()?.into()), rest));
+            }
             [0, ESCAPED, rest @ ..] => {
-                text.push(0);
+                unescaped.extend_from_slice(text);
+                unescaped.push(0);
                 tail = rest;
             }
-            [0, END, rest @ ..] => return Some((KeyPart::Text(String::from_utf8(text).ok()?), rest)),
-            [0, ..] | [] => return None,
-            [byte, rest @ ..] => {
-                text.push(*byte);
-                tail = rest;
-            }
+            _ => return None,
         }
     }
 }
 
-fn parse_int(tag: u8, tail: &[u8]) -> Option<(KeyPart, &[u8])> {
+fn take_int(tag: u8, tail: &[u8]) -> Option<(Part<'_>, &[u8])> {
     let (len, fill) = if tag < ZERO { (ZERO - 1 - tag, 0xff) } else { (tag - ZERO, 0) };
-    let len = usize::from(len);
-    let (low, rest) = tail.split_at_checked(len)?;
+    let (low, rest) = tail.split_at_checked(usize::from(len))?;
     let mut bytes = [fill; 8];
-    bytes.get_mut(8usize.checked_sub(len)?..)?.copy_from_slice(low);
-    Some((KeyPart::Int(i64::from_be_bytes(bytes)), rest))
+    bytes.get_mut(8usize.checked_sub(low.len())?..)?.copy_from_slice(low);
+    let value = i64::from_be_bytes(bytes);
+    // Needless bytes, or a sign that is not the tag's, would be a second encoding of one key.
+    let canonical = int_len(value) == len && (value < 0) == (tag < ZERO);
+    canonical.then_some((Part::Int(value), rest))
 }
 
 fn damaged(rest: &[u8]) -> GoldError {

@@ -6,7 +6,7 @@ use crate::{
     correlator::{Correlator, add_row, pair_count},
     decoder::{Decoder, LaneId},
     groups::Groups,
-    views::{KeyKind, Plan},
+    views::{Key, KeyKind, Plan},
 };
 
 /// One view's accumulators. Group 0 is for rows whose key is null; it is never read.
@@ -60,7 +60,7 @@ enum Correlations {
 
 impl ViewFold {
     pub(crate) fn new(view: u16, plan: &Plan, decoder: &mut Decoder) -> Self {
-        let part = |key: &crate::views::Key| {
+        let part = |key: &Key| {
             let lane = decoder.part_lane(key.column, key.kind)?;
             Some(Part { column: key.column, kind: key.kind, lane })
         };

@@ -39,17 +39,15 @@ impl Cells {
         }
         let len = get_leb128(&mut rest).ok_or_else(|| damaged("cells", rest))?;
         let mut cells = Self::new();
-        let mut last = None;
         for _ in 0..len {
             let (view, key) = take_id(&mut rest)?;
             let cell = take_cell(&mut rest).ok_or_else(|| damaged("cell", rest))?;
             let id = (view, key);
             // Canonical bytes are sorted, name no cell twice, and hold no cell of zeros.
-            if last.as_ref().is_some_and(|last| *last >= id) || cell.is_zero() {
+            if cells.last_id().is_some_and(|last| *last >= id) || cell.is_zero() {
                 return Err(damaged("cells", rest));
             }
-            cells.insert(id.clone(), cell);
-            last = Some(id);
+            cells.insert(id, cell);
         }
         if rest.is_empty() { Ok(cells) } else { Err(damaged("cells", rest)) }
     }

@@ -42,7 +42,7 @@ fn any_cells() -> impl Strategy<Value = Cells> {
 
 fn merged(a: &Cells, b: &Cells) -> Cells {
     let mut sum = a.clone();
-    sum.merge(b).unwrap();
+    sum.merge(b).expect("small sums");
     sum
 }
 

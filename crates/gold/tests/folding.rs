@@ -72,7 +72,8 @@ fn fold(views: &Views, rows: &[(Vec<u8>, i64)]) -> Cells {
 
 fn fold_into(folder: &mut Folder, rows: &[(Vec<u8>, i64)]) -> Cells {
     for (row, sign) in rows {
-        if *sign > 0 { folder.add(row).unwrap() } else { folder.subtract(row).unwrap() }
+        let folded = if *sign > 0 { folder.add(row) } else { folder.subtract(row) };
+        folded.expect("a row of the contract");
     }
     folder.finish()
 }
@@ -157,6 +158,20 @@ fn more_correlated_columns_than_a_mask_has_bits_are_summed_pair_by_pair() {
         .collect::<Vec<(Vec<_>, _)>>();
     let encoded: Vec<_> = rows.iter().map(|(values, sign)| (row(values), *sign)).collect();
     assert_eq!(fold(&Views::new(&contract), &encoded), oracle::fold(&contract.views, &rows));
+}
+
+#[test]
+fn sums_of_the_largest_values_pass_64_bits() {
+    let largest = 1i64 << 44;
+    let rows = (1 << 19) + 1;
+    let contract = contract(&[("plays", ColumnType::Int)], vec![view("v", &[], &[0], &[])]);
+    let mut folder = Folder::new(&Views::new(&contract));
+    let row = row(&[Value::Int(largest)]);
+    (0..rows).for_each(|_| folder.add(&row).unwrap());
+    let cells = folder.finish();
+    let sums = cells.of_view(0).next().unwrap().1.measures[0];
+    let (n, x) = (i128::from(rows), i128::from(largest));
+    assert_eq!((i128::from(sums.n), sums.sum, sums.sum_sq), (n, n * x, n * x * x));
 }
 
 #[test]

@@ -27,12 +27,12 @@ fn small() -> Contract {
 
 fn fold(views: &Views, rows: &[[Value<'_>; 4]]) -> Cells {
     let mut folder = Folder::new(views);
-    rows.iter().for_each(|values| folder.add(&row(values)).unwrap());
+    rows.iter().for_each(|values| folder.add(&row(values)).expect("a row of the contract"));
     folder.finish()
 }
 
 fn read(views: &Views, view: &str, cells: &Cells) -> Json {
-    views.rows(view, cells).unwrap().iter().map(|row| Json::Object(row.to_json())).collect()
+    views.rows(view, cells).expect("a view").iter().map(|row| Json::Object(row.to_json())).collect()
 }
 
 fn four() -> [[Value<'static>; 4]; 4] {

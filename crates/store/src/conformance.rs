@@ -33,7 +33,16 @@ pub use silver::{
     one_of_many_replacements_wins, replacements_need_the_live_stamp, silver_is_scanned_in_order_of_its_keys,
 };
 
-use crate::{EmbeddedOptions, EmbeddedStore, Store};
+use crate::{EmbeddedOptions, EmbeddedStore, Store, StoreError};
+
+type Result<T = ()> = std::result::Result<T, StoreError>;
+
+/// Runs a case to its end; an error of the store fails it.
+async fn check(case: impl Future<Output = Result>) {
+    if let Err(error) = case.await {
+        panic!("the store answered: {error}");
+    }
+}
 
 /// One store, empty at first, that can be opened again and again.
 #[async_trait::async_trait]

@@ -42,6 +42,30 @@ pub struct ShardPlan {
     pub sha256: [u8; 32],
 }
 
+impl ShardPlan {
+    /// The plan of a shard that may have been leased by a process that is gone, and of which nobody knows any more where
+    /// in the source it stood, or whether it was there at all. Such a shard can only be set aside.
+    pub fn unknown(shard: ShardId) -> Self {
+        Self {
+            shard,
+            file: 0,
+            offset: 0,
+            length: 0,
+            first_line: 0,
+            next_line: 0,
+            header_bytes: 0,
+            last_of_file: false,
+            kind: ShardKind::Piece,
+            sha256: [0; 32],
+        }
+    }
+
+    /// Whether this is [`ShardPlan::unknown`]: lines count from 1.
+    pub fn is_unknown(&self) -> bool {
+        self.first_line == 0
+    }
+}
+
 /// What a shard's bytes are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

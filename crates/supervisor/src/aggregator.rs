@@ -218,9 +218,7 @@ impl AggregatorHandle {
     }
 }
 
-fn answer<E>(
-    reply: Result<ractor::rpc::CallResult<Result<(), SupervisorError>>, E>,
-) -> Result<(), SupervisorError> {
+fn answer<E>(reply: Result<ractor::rpc::CallResult<Result<(), SupervisorError>>, E>) -> Result<(), SupervisorError> {
     match reply {
         Ok(ractor::rpc::CallResult::Success(result)) => result,
         _ => Err(SupervisorError::NoAnswer("aggregator")),
@@ -307,7 +305,7 @@ impl AggregatorState {
         }
         if !std::mem::replace(&mut self.write_due, true) {
             let pause = self.flush_interval.max(self.last_write_took * WRITE_SHARE);
-            let _ = myself.send_after(pause, || AggregatorMsg::Write);
+            drop(myself.send_after(pause, || AggregatorMsg::Write));
         }
     }
 

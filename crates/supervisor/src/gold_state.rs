@@ -24,9 +24,7 @@ struct Extent {
 impl Covered {
     /// Whether a shard's entry is folded in.
     pub fn contains(&self, shard: ShardId) -> bool {
-        self.jobs
-            .get(&shard.job.0)
-            .is_some_and(|e| shard.number < e.prefix || e.beyond.contains(&shard.number))
+        self.jobs.get(&shard.job.0).is_some_and(|e| shard.number < e.prefix || e.beyond.contains(&shard.number))
     }
 
     /// Below this number all of a job's entries are folded in.

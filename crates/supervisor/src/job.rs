@@ -286,7 +286,9 @@ impl JobActorState {
     async fn given_up(&mut self, number: u32, aside: Result<Aside, StoreError>) -> Result<(), SupervisorError> {
         match aside? {
             Aside::Settled(entry) => {
-                tracing::warn!(shard = %entry.plan.shard, reason = entry.aside, "a shard was set aside");
+                if !entry.plan.is_unknown() {
+                    tracing::warn!(shard = %entry.plan.shard, reason = entry.aside, "a shard was set aside");
+                }
                 let entry = Arc::new(entry);
                 self.aggregator.fold(Arc::clone(&entry));
                 self.settled(&entry).await
@@ -334,7 +336,7 @@ impl JobActorState {
             self.mend(trouble);
         }
         if !self.over {
-            let _ = self.myself.send_after(TICK, || JobMsg::Tick);
+            drop(self.myself.send_after(TICK, || JobMsg::Tick));
         }
         Ok(())
     }

@@ -24,6 +24,9 @@ pub struct ShardTable {
     job: JobNumber,
     limits: Limits,
     leased_below: u32,
+    /// No shard from this number on was ever leased: `leased_below` when this term of office began, below which earlier
+    /// processes may have leased any, and what this term has leased since.
+    maybe_leased_below: u32,
     raising: bool,
     /// All shards below are settled.
     prefix: u32,
@@ -100,6 +103,7 @@ impl ShardTable {
             job,
             limits,
             leased_below,
+            maybe_leased_below: leased_below,
             raising: false,
             prefix: 0,
             beyond: BTreeMap::new(),
@@ -184,6 +188,7 @@ impl ShardTable {
         open.attempts += 1;
         let lease = Lease { plan: plan.clone(), bytes: bytes.clone(), attempt: open.attempts };
         open.hold = Hold::Leased { session, until_us };
+        self.maybe_leased_below = self.maybe_leased_below.max(number + 1);
         Next::Lease(lease)
     }
 
@@ -300,7 +305,7 @@ impl ShardTable {
     /// workers hold is left to them until it is settled or released.
     pub fn stop(&mut self) -> Vec<u32> {
         self.stopping = true;
-        let below = self.leased_below;
+        let below = self.maybe_leased_below;
         self.open.retain(|n, _| *n < below);
         let unknown: BTreeSet<u32> = (self.prefix..below).filter(|n| !self.is_settled(*n)).collect();
         for number in unknown {

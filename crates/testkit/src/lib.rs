@@ -1,1 +1,4 @@
-//! 
+//! Generators and fakes for tests and demonstrations.
+
+pub mod sim_store;
+pub mod tracks;

@@ -112,12 +112,7 @@ impl ShardValidator<'_> {
     }
 
     /// Sorts the accepted rows by key and keeps the one with the lowest rank of each.
-    fn claim_each_key_once(
-        &self,
-        out: Vec<u8>,
-        accepted: Vec<Accepted>,
-        validated: &mut ValidatedShard,
-    ) {
+    fn claim_each_key_once(&self, out: Vec<u8>, accepted: Vec<Accepted>, validated: &mut ValidatedShard) {
         let out = Bytes::from(out);
         let key = |a: &Accepted| &out[a.span.key.clone()];
         let rank = |a: &Accepted| self.job.rank(Position::new(self.plan.file, a.offset));

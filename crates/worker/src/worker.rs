@@ -114,7 +114,11 @@ impl Actor for Worker {
     type State = WorkerState;
     type Arguments = WorkerArgs;
 
-    async fn pre_start(&self, myself: ActorRef<WorkerMsg>, args: WorkerArgs) -> Result<WorkerState, ActorProcessingErr> {
+    async fn pre_start(
+        &self,
+        myself: ActorRef<WorkerMsg>,
+        args: WorkerArgs,
+    ) -> Result<WorkerState, ActorProcessingErr> {
         let WorkerEnd { outgoing, mut incoming } = args.link;
         let hello = v1::WorkerHello {
             worker_id: args.id,
@@ -134,7 +138,7 @@ impl Actor for Worker {
             }
             let _ = reader.cast(WorkerMsg::LinkClosed);
         });
-        let _ = myself.send_after(FIRST_HEARTBEAT, || WorkerMsg::Beat);
+        drop(myself.send_after(FIRST_HEARTBEAT, || WorkerMsg::Beat));
         Ok(WorkerState {
             validators,
             committer: args.committer,
@@ -164,7 +168,7 @@ impl Actor for Worker {
             WorkerMsg::Committed { shard, failure } => state.on_committed(shard, failure).await?,
             WorkerMsg::Beat => {
                 state.beat().await?;
-                let _ = myself.send_after(state.lease / 3, || WorkerMsg::Beat);
+                drop(myself.send_after(state.lease / 3, || WorkerMsg::Beat));
             }
         }
         if state.draining && state.held.is_empty() {
@@ -250,7 +254,8 @@ impl WorkerState {
             }
             Judged::Crashed(reason) => return self.give_up(shard, v1::FailureClass::Crashed, reason).await,
         };
-        let deadline_us = self.committer.clock().now_us() + i64::try_from(self.lease.as_micros()).unwrap_or(i64::MAX / 2);
+        let deadline_us =
+            self.committer.clock().now_us() + i64::try_from(self.lease.as_micros()).unwrap_or(i64::MAX / 2);
         let work = ShardWork { job, plan, bytes, validated, deadline_us };
         let (committer, worker) = (self.committer.clone(), myself.clone());
         self.commits.spawn(async move {

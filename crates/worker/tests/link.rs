@@ -8,9 +8,7 @@ use ensemble_protocol::{
     SupervisorEnd, in_process,
     v1::{self, supervisor_message::Message as Say, worker_message::Message as Said},
 };
-use ensemble_store::{
-    EmbeddedOptions, EmbeddedStore, JobNumber, ShardId, ShardKind, ShardPlan, Store, SystemClock,
-};
+use ensemble_store::{EmbeddedOptions, EmbeddedStore, JobNumber, ShardId, ShardKind, ShardPlan, Store, SystemClock};
 use ensemble_worker::{Committer, WorkerArgs, WorkerHandle};
 
 const ROWS: &[u8] = b"a,0.1\nb,0.2\na,0.3\nc,7\n";
@@ -129,7 +127,10 @@ async fn damaged_bytes_are_refused_and_nothing_is_decided() {
     bench.introduce(ensemble_contract::ENGINE_VERSION).await;
     bench.lease(b"a,0.1\nb,0.2\na,0.3\nc,8\n", 1).await;
     let Some(Said::Failed(failed)) = bench.hear().await else { panic!("the shard is refused") };
-    assert_eq!((failed.class(), &*failed.reason), (v1::FailureClass::Transient, "the shard's bytes arrived damaged: their hash differs"));
+    assert_eq!(
+        (failed.class(), &*failed.reason),
+        (v1::FailureClass::Transient, "the shard's bytes arrived damaged: their hash differs")
+    );
     assert_eq!(bench.store.decision(shard()).await.unwrap(), None);
 }
 

@@ -392,3 +392,20 @@ fn a_column_at_the_edge_of_what_sums_hold_is_allowed() {
     assert!(sums("-13043817825331.5..=0"));
     assert!(!sums("-13043817825332.5..=0"));
 }
+
+#[test]
+fn texts_that_become_keys_are_bounded() {
+    let text = r#"
+name = "t"
+key = "id"
+[columns]
+id = { type = "string", required = true }
+genre = { type = "string", max_length = 5 }
+title = { type = "string" }
+[gold]
+genres = { by = ["genre"] }
+"#;
+    let contract = Contract::parse(text, "t.toml").unwrap();
+    let lengths: Vec<_> = contract.columns.iter().map(|c| c.max_length).collect();
+    assert_eq!(lengths, [Some(4096), Some(5), None]);
+}

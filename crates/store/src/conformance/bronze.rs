@@ -2,17 +2,8 @@
 
 use bytes::Bytes;
 
-use super::{Fixture, sample};
-use crate::{Decision, DecisionRecord, Insert, JobNumber, ShardKind, StoreError};
-
-type Result<T = ()> = std::result::Result<T, StoreError>;
-
-/// Runs a case to its end; an error of the store fails it.
-async fn check(case: impl Future<Output = Result>) {
-    if let Err(error) = case.await {
-        panic!("the store answered: {error}");
-    }
-}
+use super::{Fixture, Result, check, sample};
+use crate::{Decision, DecisionRecord, Insert, JobNumber, ShardKind};
 
 /// The first decision stays, whoever comes later with whatever.
 pub async fn a_decision_is_inserted_once(fixture: &impl Fixture) {

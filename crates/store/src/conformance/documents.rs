@@ -4,19 +4,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Fixture, sample};
+use super::{Fixture, check, sample};
 use crate::{Document, DocumentKind, GoldCell, Stamp, StoreError};
-
-type Result<T = ()> = std::result::Result<T, StoreError>;
 
 const KINDS: [DocumentKind; 4] =
     [DocumentKind::Job, DocumentKind::Counter, DocumentKind::Checkpoint, DocumentKind::Leadership];
-
-async fn check(case: impl Future<Output = Result>) {
-    if let Err(error) = case.await {
-        panic!("the store answered: {error}");
-    }
-}
 
 /// A write needs the stamp that is stored, and a higher one to put in its place.
 pub async fn documents_give_way_only_to_higher_stamps(fixture: &impl Fixture) {

@@ -4,16 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Fixture, sample};
+use super::{Fixture, Result, check, sample};
 use crate::{ErrorClass, Insert, JobNumber, StoreError};
-
-type Result<T = ()> = std::result::Result<T, StoreError>;
-
-async fn check(case: impl Future<Output = Result>) {
-    if let Err(error) = case.await {
-        panic!("the store answered: {error}");
-    }
-}
 
 /// The same letters again, and other ones of the same name, change nothing.
 pub async fn dead_letters_are_kept_once(fixture: &impl Fixture) {

@@ -4,18 +4,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 
-use super::{Fixture, sample};
+use super::{Fixture, Result, check, sample};
 use crate::{Insert, NewClaim, Replacement, SilverDoc, Store, StoreError};
 
-type Result<T = ()> = std::result::Result<T, StoreError>;
-
 const SILVER: &str = "spotify_clean";
-
-async fn check(case: impl Future<Output = Result>) {
-    if let Err(error) = case.await {
-        panic!("the store answered: {error}");
-    }
-}
 
 /// A key of its own for each number, the order of the keys unlike that of the numbers.
 fn key(number: u64) -> Bytes {

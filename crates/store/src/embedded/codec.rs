@@ -12,7 +12,7 @@ mod tests;
 pub(super) use cursor::{Cursor, Damaged, put_bytes, put_varint};
 pub(super) use records::{
     cell_key, cell_value, cell_view_bounds, dead_letter_key, dead_letter_value, decode_cell, decode_dead_letter,
-    decode_document, decode_ledger, document_key, document_value, kind_bounds, ledger_value, shard_key, split_stamp,
+    decode_document, document_key, document_value, kind_bounds, shard_key, split_stamp,
 };
 pub(super) use silver::{decode_doc, decode_live_stamp, put_doc, silver_key, silver_key_text};
 

@@ -6,6 +6,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -14,6 +15,7 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistM
 use super::{
     bronze, codec,
     codec::Damaged,
+    cursors::Cursors,
     fault::Health,
     journal,
     layout::{Layout, sync_dir},
@@ -28,6 +30,9 @@ const BRONZE_MARK: [u8; 1] = [0];
 const JOURNAL_BYTES: u64 = 128 << 20;
 /// A keyspace's writes in memory before they become a table.
 const MEMTABLE_BYTES: u64 = 8 << 20;
+
+/// Writes in memory of all keyspaces together from which on writers are slowed down.
+const WRITE_BUFFER_BYTES: u64 = 48 << 20;
 
 /// What a batch is to survive when its commit answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +54,7 @@ pub(super) struct Engine {
     pub(super) gold: Keyspace,
     pub(super) segments: Segments,
     pub(super) health: Arc<Health>,
+    pub(super) cursors: Cursors,
     /// Whether something was committed that no sync has begun after.
     unsynced: AtomicBool,
     /// Held during a barrier, so that nobody takes another's unfinished sync for done.
@@ -76,6 +82,7 @@ impl Engine {
             segments,
             database,
             health,
+            cursors: Cursors::default(),
             unsynced: AtomicBool::new(false),
             barrier: Mutex::new(()),
             layout,
@@ -115,7 +122,20 @@ impl Engine {
         if durability == Durability::Process {
             self.unsynced.store(true, Ordering::Release);
         }
+        self.cursors.forget_idle();
+        self.throttle();
         Ok(())
+    }
+
+    /// Slows the writer down while the database's one thread, which may be merging runs, is behind with emptying
+    /// memory into tables. It goes on after a second at the most: slow is better than stuck.
+    fn throttle(&self) {
+        for _ in 0..200 {
+            if self.database.write_buffer_size() < WRITE_BUFFER_BYTES {
+                return;
+            }
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
     }
 
     /// Makes all that was committed before durable.

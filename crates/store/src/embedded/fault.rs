@@ -50,7 +50,7 @@ impl Health {
 
     /// Keeps the first error of a write; later ones are consequences. Answers the one that is kept.
     pub(super) fn fail(&self, error: &StoreError) -> StoreError {
-        self.fault.get_or_init(|| Fault::of(error)).to_error()
+        self.fault.get_or_init(|| Fault::of(error, &self.dir)).to_error()
     }
 
     /// An error of the database. It says of a background thread that failed only *that* it failed, so ask the disk.
@@ -83,9 +83,9 @@ impl Health {
 }
 
 impl Fault {
-    fn of(error: &StoreError) -> Self {
+    fn of(error: &StoreError, dir: &Path) -> Self {
         match error {
-            StoreError::Full { path } => Self::Full(path.clone()),
+            StoreError::Full { .. } => Self::Full(dir.to_owned()),
             StoreError::Io { action, path, source } => {
                 Self::Io { action, path: path.clone(), kind: source.kind(), text: source.to_string() }
             }

@@ -1,6 +1,7 @@
 //! Dead letters, ledger entries, documents and gold cells: one thread decides in the order of the requests, and one
 //! sync is for all that are waiting.
 
+mod ledger;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,8 @@ use super::{
     queue::{Queued, Reply, Writer, answer_all},
 };
 use crate::{Insert, Stamp, StoreError};
+
+pub(super) use ledger::{LedgerRecord, decode_ledger, ledger};
 
 /// The most requests, and bytes of them, that share one sync.
 const GROUP: usize = 128;
@@ -48,7 +51,7 @@ enum Request {
     /// Each where its key is absent; not synced on its own.
     DeadLetters { letters: Vec<(Bytes, Bytes)>, reply: Reply<()> },
     /// Where its key is absent.
-    Ledger { key: Bytes, value: Bytes, reply: Reply<Insert> },
+    Ledger { key: Bytes, record: LedgerRecord, reply: Reply<Insert> },
     /// Where the stored stamp is `expected` and `stamp` is higher.
     Write { key: Bytes, expected: Option<Stamp>, stamp: Stamp, value: Bytes, reply: Reply<bool> },
     /// Where the stored stamp is `expected`.
@@ -72,8 +75,8 @@ impl MetaWriter {
         self.0.call(bytes, |reply| Request::DeadLetters { letters, reply }).await
     }
 
-    pub(super) async fn ledger(&self, key: Bytes, value: Bytes) -> Result<Insert, StoreError> {
-        self.0.call(value.len(), |reply| Request::Ledger { key, value, reply }).await
+    pub(super) async fn ledger(&self, key: Bytes, record: LedgerRecord) -> Result<Insert, StoreError> {
+        self.0.call(record.len(), |reply| Request::Ledger { key, record, reply }).await
     }
 
     pub(super) async fn write(
@@ -154,11 +157,12 @@ impl<'a> Group<'a> {
                 self.dones.push((reply, ()));
                 if decide { self.cells(cells) } else { Ok(()) }
             }
-            Request::Ledger { key, value, reply } => {
+            Request::Ledger { key, record, reply } => {
                 let absent = if decide { self.get(Space::Ledger, &key).map(|v| v.is_none()) } else { Ok(false) };
                 let insert = if *absent.as_ref().unwrap_or(&false) { Insert::Inserted } else { Insert::Present };
                 self.inserts.push((reply, insert));
                 if absent? {
+                    let value = record.place(self.engine)?;
                     self.put(Space::Ledger, key, Some(value));
                     self.durable = true;
                 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! DIR/store.json   which format it has          DIR/db/      the database: records, silver
-//! DIR/LOCK         held by the one process      DIR/bronze/  the shards' bytes, in segment files
+//! DIR/LOCK         held by the one process      DIR/bronze/  the shards' bytes and long deltas, in segment files
 //! ```
 //! Three threads write. *bronze* appends bytes and writes decision records; *silver* ingests claims as sorted runs;
 //! *meta* writes ledger entries, dead letters, documents and gold cells. Each takes all that is waiting as one group,
@@ -21,6 +21,7 @@
 
 mod bronze;
 mod codec;
+mod cursors;
 mod engine;
 mod fault;
 mod filter;

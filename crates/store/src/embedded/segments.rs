@@ -1,4 +1,4 @@
-//! Bronze bytes: append-only files of checksummed chunks.
+//! The bytes of shards, and of long deltas: append-only files of checksummed chunks.
 //!
 //! A chunk is a header of 20 bytes, {magic, raw length, stored length, checksum} in little-endian order, and the bytes
 //! as LZ4 block, or as they are where LZ4 does not make them smaller. Records elsewhere point at chunks, with the
@@ -132,7 +132,7 @@ fn checksum(raw: u32, stored: &[u8]) -> u64 {
     xxh3_64_with_seed(stored, u64::from(raw) << 32 | stored.len() as u64)
 }
 
-/// The segment files of a store. One thread appends; any thread reads and syncs.
+/// The segment files of a store. Any thread appends, reads and syncs.
 pub(super) struct Segments {
     dir: PathBuf,
     /// The size at which the next segment is begun.

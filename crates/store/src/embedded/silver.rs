@@ -6,7 +6,6 @@
 //! the preparation found present stays present.
 
 mod commit;
-mod cursors;
 mod prepare;
 #[cfg(test)]
 mod tests;
@@ -15,7 +14,11 @@ mod writer;
 use std::{
     collections::HashMap,
     ops::Bound,
-    sync::{Arc, Mutex, OnceLock, PoisonError, RwLock},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
 };
 
 use bytes::Bytes;
@@ -27,13 +30,13 @@ use fjall::{
 
 use super::{
     codec::{decode_doc, silver_key, silver_key_text},
+    cursors::Cursor,
     engine::{Engine, behind, damaged, read_on},
     filter::{KeyFilter, key_hash},
     options::EmbeddedOptions,
 };
 use crate::{SilverDoc, StoreError};
 
-use cursors::Cursors;
 pub(super) use writer::SilverWriter;
 
 /// Bytes of a table's block: what is read for a look-up.
@@ -54,7 +57,8 @@ pub(super) struct Collection {
     filter_bytes: usize,
     filter: OnceLock<KeyFilter>,
     filling: Mutex<()>,
-    cursors: Cursors,
+    /// How many runs have been written.
+    written: AtomicU64,
 }
 
 impl Collections {
@@ -97,7 +101,7 @@ impl Collections {
             filter_bytes,
             filter: OnceLock::new(),
             filling: Mutex::new(()),
-            cursors: Cursors::default(),
+            written: AtomicU64::new(0),
         });
         open.insert(name.to_owned(), Arc::clone(&collection));
         Ok(collection)
@@ -168,12 +172,12 @@ impl Collection {
         after: Option<&Bytes>,
         limit: usize,
     ) -> Result<Vec<(Bytes, SilverDoc)>, StoreError> {
-        let (mut records, written) = match after.and_then(|after| self.cursors.take(after)) {
-            Some(cursor) => cursor,
+        let written = self.written.load(Ordering::Acquire);
+        let mut records = match after.and_then(|after| engine.cursors.take(self.keyspace.id(), after)) {
+            Some(records) => records,
             None => {
-                let written = self.cursors.written();
                 let from = behind(after.map(silver_key).transpose()?, Bytes::new());
-                (self.keyspace.range::<Bytes, _>((from, Bound::Unbounded)), written)
+                self.keyspace.range::<Bytes, _>((from, Bound::Unbounded))
             }
         };
         let decode = |key: &Bytes, value: &Bytes| Ok((silver_key_text(key.clone()), decode_doc(value)?));
@@ -181,7 +185,9 @@ impl Collection {
         if page.len() >= limit
             && let Some((last, _)) = page.last()
         {
-            self.cursors.keep(last.clone(), records, written);
+            let (collection, since) = (self.keyspace.id(), Instant::now());
+            let cursor = Cursor { collection, last: last.clone(), records, since };
+            engine.cursors.keep(cursor, || self.written.load(Ordering::Acquire) == written);
         }
         Ok(page)
     }

@@ -13,7 +13,7 @@ use super::{
     codec,
     engine::{Engine, Page, behind, damaged, shards_from},
     layout::Layout,
-    meta::MetaWriter,
+    meta::{self, LedgerRecord, MetaWriter},
     options::EmbeddedOptions,
     readers::Readers,
     segments::Packed,
@@ -182,16 +182,13 @@ impl Store for EmbeddedStore {
 
     async fn insert_ledger(&self, entry: &LedgerEntry) -> Result<Insert> {
         let key = Bytes::copy_from_slice(&codec::shard_key(entry.plan.shard));
-        self.shared()?.meta.ledger(key, codec::ledger_value(entry)?).await
+        let entry = entry.clone();
+        let record = self.read(move |_| LedgerRecord::new(&entry)).await?;
+        self.shared()?.meta.ledger(key, record).await
     }
 
     async fn ledger(&self, shard: ShardId) -> Result<Option<LedgerEntry>> {
-        self.read(move |open| {
-            let key = codec::shard_key(shard);
-            let value = open.engine.get(&open.engine.ledger, &key)?;
-            value.map(|v| codec::decode_ledger(&v).map_err(|e| damaged("ledger entry", &key, e))).transpose()
-        })
-        .await
+        self.read(move |open| meta::ledger(&open.engine, shard)).await
     }
 
     async fn settled(&self, shards: &[ShardId]) -> Result<Vec<bool>> {
@@ -208,7 +205,8 @@ impl Store for EmbeddedStore {
         self.read(move |open| {
             let (from, to) = shards_from(job, from);
             let page = Page { keyspace: &open.engine.ledger, what: "ledger entry", from, to, limit };
-            page.read(&open.engine, |_, value| codec::decode_ledger(value))
+            let records = page.read(&open.engine, |key, value| Ok((key.clone(), value.clone())))?;
+            records.iter().map(|(key, value)| meta::decode_ledger(&open.engine, key, value)).collect()
         })
         .await
     }

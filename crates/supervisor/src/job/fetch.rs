@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use ensemble_sources::csv::PlannedShard;
-use ensemble_store::{Clock, Decision, DecisionRecord, Retry, ShardId, ShardKind, ShardPlan, SpooledShard, Store, StoreError};
+use ensemble_store::{Clock, Decision, DecisionRecord, Retry, ShardId, ShardPlan, SpooledShard, Store, StoreError};
 
 use super::{JobActorState, JobMsg};
 use crate::{Aside, Source, SupervisorError, planner::read_again, set_aside};
@@ -128,24 +128,7 @@ async fn give_up(
         }
         (Some((_, bytes)), Some(plan)) => (plan, Some(bytes)),
         (None, Some(plan)) => (plan, None),
-        (None, None) => (never_read(shard), None),
+        (None, None) => (ShardPlan::unknown(shard), None),
     };
     set_aside(store, clock, &mut retry, plan, reason, bytes).await
-}
-
-/// The plan of a shard that may have been leased by an earlier process, and whose place in the source nobody knows any
-/// more.
-fn never_read(shard: ShardId) -> ShardPlan {
-    ShardPlan {
-        shard,
-        file: 0,
-        offset: 0,
-        length: 0,
-        first_line: 0,
-        next_line: 0,
-        header_bytes: 0,
-        last_of_file: false,
-        kind: ShardKind::Piece,
-        sha256: [0; 32],
-    }
 }

@@ -63,10 +63,12 @@ pub(super) async fn start(
         options,
         supervisor,
     };
-    let _ = state.myself.send_after(TICK, || JobMsg::Tick);
+    drop(state.myself.send_after(TICK, || JobMsg::Tick));
     let lost = matches!(state.record.source, Source::StandardInput(_)) && stream.is_none();
     let ending = state.record.ending.clone().or(ending).or_else(|| {
-        lost.then(|| Ending::Failed { reason: "standard input cannot be read again: only what was read is settled".into() })
+        lost.then(|| Ending::Failed {
+            reason: "standard input cannot be read again: only what was read is settled".into(),
+        })
     });
     match ending {
         Some(ending) => state.begin_to_stop(ending).await?,

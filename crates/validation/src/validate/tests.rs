@@ -92,7 +92,8 @@ fn a_shard_that_ends_inside_a_quote_ends_with_an_unterminated_row() {
 fn the_last_piece_of_a_long_record_stands_for_its_one_row_and_the_others_for_none() {
     let head = Bytes::from(vec![b'x'; DEAD_LETTER_BYTES]);
     let last = ShardKind::LastPiece { record_offset: 40, record_length: 5_000_000, record_line: 3, head: head.clone() };
-    let shard = validate(&job("first"), &ShardPlan { kind: last, ..plan(b"x\r\n") }, Bytes::from_static(b"x\r\n"), &[]).unwrap();
+    let shard = validate(&job("first"), &ShardPlan { kind: last, ..plan(b"x\r\n") }, Bytes::from_static(b"x\r\n"), &[])
+        .unwrap();
     let letter = &shard.dead_letters[0];
     assert_eq!((shard.rows, &*letter.rule, letter.line), (1, "row.too_long", 3));
     assert_eq!((&letter.raw, letter.length, letter.position), (&head, 4_999_998, Position::new(0, 40)));

@@ -1,11 +1,9 @@
-//! Keys and values of dead letters, ledger entries, documents and gold cells.
+//! Keys and values of dead letters, documents and gold cells.
 
 use bytes::Bytes;
 
 use super::{Cursor, Damaged, MAX_KEY, put_bytes, put_varint};
-use crate::{
-    DeadLetter, Document, DocumentKind, Epoch, GoldCell, JobNumber, LedgerEntry, Position, ShardId, Stamp, StoreError,
-};
+use crate::{DeadLetter, Document, DocumentKind, Epoch, GoldCell, JobNumber, Position, ShardId, Stamp, StoreError};
 
 /// The key of what a shard has once.
 pub(in crate::embedded) fn shard_key(shard: ShardId) -> [u8; 12] {
@@ -61,23 +59,6 @@ fn put_option(out: &mut Vec<u8>, bytes: Option<&[u8]>) {
     if let Some(bytes) = bytes {
         put_bytes(out, bytes);
     }
-}
-
-/// A ledger entry: its JSON, and the delta behind it.
-pub(in crate::embedded) fn ledger_value(entry: &LedgerEntry) -> Result<Bytes, StoreError> {
-    let json = serde_json::to_vec(entry).map_err(|e| StoreError::Database(format!("cannot encode an entry: {e}")))?;
-    let mut out = Vec::with_capacity(json.len() + entry.delta.len() + 4);
-    put_bytes(&mut out, &json);
-    out.extend_from_slice(&entry.delta);
-    Ok(out.into())
-}
-
-pub(in crate::embedded) fn decode_ledger(value: &[u8]) -> Result<LedgerEntry, Damaged> {
-    let mut cursor = Cursor::new(value);
-    let mut entry: LedgerEntry =
-        serde_json::from_slice(cursor.bytes()?).map_err(|_| Damaged("its JSON cannot be read"))?;
-    entry.delta = Bytes::copy_from_slice(cursor.rest());
-    Ok(entry)
 }
 
 fn kind_byte(kind: DocumentKind) -> u8 {

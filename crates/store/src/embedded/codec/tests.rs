@@ -71,12 +71,6 @@ fn a_dead_letter_comes_back_and_a_cut_one_does_not() {
 }
 
 #[test]
-fn a_ledger_entry_comes_back_with_its_delta() {
-    let entry = sample::entry(sample::shard(1, 2), 9);
-    assert_eq!(decode_ledger(&ledger_value(&entry).unwrap()), Ok(entry));
-}
-
-#[test]
 fn the_bounds_of_a_view_hold_its_cells_alone() {
     let (first, behind) = cell_view_bounds("v").unwrap();
     let inside = |view: &str, key: &[u8]| (first.clone()..behind.clone()).contains(&cell_key(view, key).unwrap());

@@ -6,8 +6,12 @@ use tokio::sync::oneshot;
 use super::*;
 use crate::{
     EmbeddedOptions,
-    conformance::sample,
-    embedded::{codec::document_value, engine::Engine, layout::Layout},
+    conformance::{EmbeddedFixture, Fixture, sample},
+    embedded::{
+        codec::{document_value, shard_key},
+        engine::Engine,
+        layout::Layout,
+    },
 };
 
 fn engine(dir: &tempfile::TempDir) -> Arc<Engine> {
@@ -32,9 +36,10 @@ async fn requests_of_one_group_are_decided_one_after_the_other() {
     };
     let delete =
         |version| ask(|reply| Request::Delete { key: key.clone(), expected: sample::stamp(1, version), reply });
-    let ledger = |value: &'static str| {
-        let (key, value) = (Bytes::from_static(b"shard"), Bytes::from_static(value.as_bytes()));
-        ask(|reply| Request::Ledger { key, value, reply })
+    let shard = sample::shard(1, 0);
+    let ledger_of = |rows| {
+        let record = LedgerRecord::new(&sample::entry(shard, rows)).unwrap();
+        ask(|reply| Request::Ledger { key: Bytes::copy_from_slice(&shard_key(shard)), record, reply })
     };
     let steps = [
         (write(None, 1), true),
@@ -48,7 +53,7 @@ async fn requests_of_one_group_are_decided_one_after_the_other() {
         (write(None, 7), true),
     ];
     let mut group = Group::new(&engine);
-    let entries = [(ledger("first"), Insert::Inserted), (ledger("second"), Insert::Present)];
+    let entries = [(ledger_of(1), Insert::Inserted), (ledger_of(2), Insert::Present)];
     let (mut flags, mut inserts) = (Vec::new(), Vec::new());
     for ((request, answer), expected) in steps {
         group.apply(request, true).unwrap();
@@ -66,7 +71,7 @@ async fn requests_of_one_group_are_decided_one_after_the_other() {
         assert_eq!(answer.await.unwrap().unwrap(), expected);
     }
     assert_eq!(engine.get(&engine.documents, &key).unwrap(), Some(value(7)));
-    assert_eq!(engine.get(&engine.ledger, b"shard").unwrap().unwrap(), "first");
+    assert_eq!(ledger(&engine, shard).unwrap(), Some(sample::entry(shard, 1)));
 }
 
 #[tokio::test]
@@ -83,4 +88,26 @@ async fn a_fault_of_the_group_is_everybodys_answer() {
     assert!(matches!(answer.await.unwrap(), Err(StoreError::Full { .. })));
     assert_eq!(engine.get(&engine.dead_letters, b"key").unwrap(), None);
     assert!(matches!(engine.health.check(), Err(StoreError::Full { .. })));
+}
+
+#[tokio::test]
+async fn a_delta_of_any_length_comes_back() {
+    let fixture = EmbeddedFixture::new();
+    let entries: Vec<_> = [0, 1, 1024, 1025, 40_000, 3 << 20]
+        .into_iter()
+        .enumerate()
+        .map(|(number, length)| {
+            let mut entry = sample::entry(sample::shard(1, number as u32), 1);
+            entry.delta = (0..length).map(|n: u64| ((n * n) >> 5) as u8).collect();
+            entry
+        })
+        .collect();
+    let store = fixture.open().await;
+    for entry in &entries {
+        assert_eq!(store.insert_ledger(entry).await.unwrap(), Insert::Inserted);
+    }
+    drop(store);
+    let store = fixture.open().await;
+    assert!(store.scan_ledger(entries[0].plan.shard.job, 0, 10).await.unwrap() == entries);
+    assert_eq!(store.ledger(entries[4].plan.shard).await.unwrap().as_ref(), Some(&entries[4]));
 }

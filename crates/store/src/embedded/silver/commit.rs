@@ -1,5 +1,7 @@
 //! Deciding a group of requests, and writing what comes of it as one sorted run.
 
+use std::sync::atomic::Ordering;
+
 use fjall::Slice;
 
 use super::{
@@ -109,7 +111,10 @@ fn ingest(engine: &Engine, collection: &Collection, requests: &[Request], winner
     written.map_err(|e| engine.failed(e))?;
     synced.unwrap_or_else(|_| Err(StoreError::Database("a sync has ended unexpectedly".to_owned())))?;
     ingestion.finish().map_err(|e| engine.failed(e))?;
-    collection.cursors.forget();
+    let written = || {
+        collection.written.fetch_add(1, Ordering::AcqRel);
+    };
+    engine.cursors.forget(collection.keyspace.id(), written);
     let filter = collection.filter(engine)?;
     winners.iter().filter_map(|entry| row(requests, *entry)).for_each(|row| filter.put(row.hash));
     Ok(())

@@ -1,0 +1,213 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use ensemble_store::JobId;
+
+use crate::settings::Overrides;
+
+/// Validates large, dirty music catalogues into three layers that can be proved right: bronze (every byte as it came),
+/// silver (one valid, standardised document a key) and gold (statistics that are always up to date).
+#[derive(Debug, Parser)]
+#[command(name = "ensemble", version, arg_required_else_help = true, max_term_width = 110)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    #[command(flatten)]
+    pub(crate) global: Global,
+}
+
+/// Options that every command takes.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Global {
+    /// Settings that differ from the defaults (see `ensemble config print`)
+    #[arg(long, global = true, value_name = "FILE", env = "ENSEMBLE_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// How results are printed
+    #[arg(long, global = true, value_enum, default_value_t)]
+    pub(crate) output: OutputFormat,
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum OutputFormat {
+    /// For people
+    #[default]
+    Table,
+    /// For programs
+    Json,
+    /// For spreadsheets
+    Csv,
+}
+
+/// Which store.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct StoreArgs {
+    /// The store's directory; without it the setting store.url, ./ensemble-data by default
+    #[arg(long, value_name = "DIR")]
+    pub(crate) store: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Load files into a store, all in this process
+    ///
+    /// Each row is judged by the contract; the store gets bronze, silver, dead letters and gold. Interrupt it as you
+    /// like, or kill it: the same command goes on where it stood. Exit codes: 0 done, 1 the job failed or its limits
+    /// stopped it, 2 it could not start, 128+n on signal n (the job can be resumed).
+    Run(RunArgs),
+    /// Write a synthetic catalogue of tracks to standard output, as CSV
+    Generate(GenerateArgs),
+    /// List the jobs of a store, or settle one
+    Jobs(JobsArgs),
+    /// Read a gold view
+    Gold(GoldArgs),
+    /// Read the dead letters: each rejected row with its place, rule and value
+    Rejects(RejectsArgs),
+    /// Write silver, a gold view or the dead letters to a file
+    Export(ExportArgs),
+    /// Check everything that a store promises; exit code 3 where something does not hold
+    ///
+    /// It judges every row of bronze again, and compares what comes out with silver, gold, the dead letters, the events
+    /// and the ledger. It takes about 64 MiB of memory, and up to 170 bytes a row of disk beside the store meanwhile.
+    Verify(VerifyArgs),
+    /// Look at the settings
+    Config(ConfigArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// CSV files, patterns such as `data/*.csv`, or `-` for standard input, in the order in which they count
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<String>,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+    /// The contract: a built-in one's name, or a file
+    #[arg(long, value_name = "NAME|FILE")]
+    pub(crate) contract: Option<String>,
+    /// How many workers; the answer does not depend on it
+    #[arg(long, value_name = "N")]
+    pub(crate) workers: Option<usize>,
+    /// The size that shards aim at; the answer does not depend on it
+    #[arg(long, value_name = "N")]
+    pub(crate) shard_bytes: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GenerateArgs {
+    /// How many rows
+    #[arg(long, value_name = "N")]
+    pub(crate) rows: u64,
+    /// The share of rows that repeat an earlier row's key
+    #[arg(long, value_name = "SHARE", default_value_t = 0.01)]
+    pub(crate) duplicates: f64,
+    /// The share of rows that break a rule
+    #[arg(long, value_name = "SHARE", default_value_t = 0.005)]
+    pub(crate) bad: f64,
+    /// How many genres
+    #[arg(long, value_name = "N", default_value_t = 82)]
+    pub(crate) genres: u32,
+    /// The same seed gives the same bytes
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub(crate) seed: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct JobsArgs {
+    #[command(subcommand)]
+    pub(crate) action: Option<JobsAction>,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum JobsAction {
+    /// List all jobs, oldest first (the default)
+    List {
+        #[command(flatten)]
+        store: StoreArgs,
+    },
+    /// Show one job
+    Get(JobArgs),
+    /// Mark an unfinished job as paused
+    Pause(JobArgs),
+    /// Go on with a paused or interrupted job, in this process
+    Resume(JobArgs),
+    /// Settle what an unfinished job had leased, and end it
+    Cancel(JobArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct JobArgs {
+    /// The job's id
+    #[arg(value_name = "JOB")]
+    pub(crate) job: JobId,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GoldArgs {
+    /// The view's name; without one, the views are listed
+    #[arg(value_name = "VIEW")]
+    pub(crate) view: Option<String>,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+    /// Only the first rows
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RejectsArgs {
+    /// Of this job only
+    #[arg(value_name = "JOB")]
+    pub(crate) job: Option<JobId>,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+    /// Only the first rows
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// What: `silver` (of the latest job's collection), `silver:COLLECTION`, `gold:VIEW` or `rejects`
+    #[arg(value_name = "LAYER")]
+    pub(crate) layer: String,
+    /// Where to: a file that ends in .parquet or .csv
+    #[arg(long, value_name = "FILE")]
+    pub(crate) to: PathBuf,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// This job only
+    #[arg(value_name = "JOB")]
+    pub(crate) job: Option<JobId>,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConfigArgs {
+    #[command(subcommand)]
+    pub(crate) action: ConfigAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigAction {
+    /// Print the settings that are in force, and where each may be set
+    Print,
+}
+
+impl Global {
+    /// The settings file and what this command's options say.
+    pub(crate) fn overrides(&self, store: &StoreArgs) -> Overrides {
+        let values = store.store.iter().map(|url| ("store.url", url.clone())).collect();
+        Overrides { file: self.config.clone(), values }
+    }
+}

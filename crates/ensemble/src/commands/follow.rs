@@ -1,0 +1,106 @@
+//! Following a job to its end in this process: what `run` and `jobs resume` have in common.
+
+use std::{io::IsTerminal, path::PathBuf};
+
+use ensemble_supervisor::{JobHandle, JobRecord, JobReport, JobState, JobStatus};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::gold::Preview;
+use crate::{
+    cli::OutputFormat,
+    exit::{self, Failure},
+    node::{Node, Stores},
+    progress::Progress,
+    report::{Next, print_report},
+};
+
+/// A process that works on one job.
+pub(crate) struct Session {
+    pub(crate) output: OutputFormat,
+    /// The store's directory, as a person would name it.
+    pub(crate) dir: PathBuf,
+    pub(crate) stores: Stores,
+    pub(crate) node: Node,
+}
+
+/// How this process's work on a job ended.
+pub(crate) struct Ended {
+    pub(crate) status: JobStatus,
+    /// The signal that interrupted it.
+    pub(crate) signal: Option<u8>,
+}
+
+impl Session {
+    /// Follows the job to its end, stops everything and prints the report.
+    pub(crate) async fn finish(self, job: JobHandle, record: JobRecord) -> Result<Ended, Failure> {
+        let Self { output, dir, stores, node } = self;
+        let ended = watch(output, &job, &record).await?;
+        let stopped = node.stop().await;
+        let report = JobReport::new(&ended.status, record.ignored_columns(), stores.store.describe());
+        let contract = record.compile().map_err(Failure::failed)?;
+        let shown = output == OutputFormat::Table && ended.status.state == JobState::Succeeded;
+        let preview = if shown { Preview::read(&stores, &contract.silver).await? } else { None };
+        let closed = stores.close().await;
+        let printed = print_report(output, &report, &Next::new(&dir, &contract))
+            .and_then(|()| preview.map_or(Ok(()), |p| p.print().map_err(Failure::printing)));
+        match printed {
+            // The job does not depend on who reads of it.
+            Err(e) if e.code != 0 => return Err(e),
+            _ => {}
+        }
+        if let (true, Some(reason)) = (output != OutputFormat::Table, &report.reason) {
+            eprintln!("job {} {}: {reason}", report.job, report.state);
+        }
+        // A job that could not go on has said why; what follows from it is no news.
+        if !ended.status.aborted {
+            stopped?;
+            closed?;
+        }
+        Ok(ended)
+    }
+}
+
+impl Ended {
+    /// What the process says about the job with its exit code.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match (self.status.state, self.signal) {
+            (JobState::Succeeded, _) => 0,
+            (state, Some(number)) if !state.is_terminal() && !self.status.aborted => exit::SIGNAL_BASE + number,
+            _ => exit::FAILED,
+        }
+    }
+}
+
+/// The first signal lets workers finish what they hold; the second ends the process.
+async fn watch(output: OutputFormat, job: &JobHandle, record: &JobRecord) -> Result<Ended, Failure> {
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::failed)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::failed)?;
+    let visible = output == OutputFormat::Table && std::io::stderr().is_terminal();
+    let progress = Progress::new(visible, record.source_bytes());
+    let mut received = None;
+    let mut updates = job.status();
+    let over = job.over();
+    tokio::pin!(over);
+    let status = loop {
+        let number = tokio::select! {
+            status = &mut over => break status,
+            changed = updates.changed() => {
+                if changed.is_ok() {
+                    progress.update(&updates.borrow_and_update());
+                }
+                continue;
+            }
+            _ = interrupt.recv() => SignalKind::interrupt().as_raw_value(),
+            _ = terminate.recv() => SignalKind::terminate().as_raw_value(),
+        };
+        let number = u8::try_from(number).unwrap_or_default();
+        if received.is_some() {
+            std::process::exit(i32::from(exit::SIGNAL_BASE + number));
+        }
+        received = Some(number);
+        eprintln!("finishing what the workers hold; once more to stop at once");
+        job.interrupt();
+    };
+    progress.finish();
+    Ok(Ended { status, signal: received })
+}

@@ -1,0 +1,96 @@
+//! `ensemble run`: load files, all in this process.
+
+use std::process::ExitCode;
+
+use ensemble_contract::Contract;
+use ensemble_sources::resolve;
+use ensemble_store::{Stamp, Store};
+use ensemble_supervisor::{
+    Ending, JobHandle, JobRecord, JobState, Relation, Submission, SubmitError, check_layout, list_jobs,
+};
+
+use super::follow::Session;
+use crate::{
+    cli::{Global, OutputFormat, RunArgs},
+    exit::Failure,
+    node::{Node, Stores, block_on, init_logging, load_contract},
+    settings::Settings,
+};
+
+pub(crate) fn run(global: &Global, args: &RunArgs) -> Result<ExitCode, Failure> {
+    let mut overrides = global.overrides(&args.store);
+    overrides.values.extend(args.contract.iter().map(|v| ("job.contract", v.clone())));
+    overrides.values.extend(args.workers.iter().map(|v| ("workers.count", v.to_string())));
+    overrides.values.extend(args.shard_bytes.iter().map(|v| ("job.shard_bytes", v.to_string())));
+    let settings = Settings::load(&overrides).map_err(Failure::could_not_start)?;
+    init_logging(&settings)?;
+    let contract = load_contract(&settings.job.contract)?;
+    let submission = inspect(&settings, &contract, &args.files)?;
+    block_on(load(global.output, &settings, &contract, submission))
+}
+
+/// Looks at the inputs before anything is written.
+fn inspect(settings: &Settings, contract: &Contract, files: &[String]) -> Result<Submission, Failure> {
+    let inputs = resolve(files).map_err(Failure::could_not_start)?;
+    let (shard_bytes, limit) = (settings.job.shard_bytes, settings.job.record_limit_bytes);
+    Submission::inspect(inputs, contract, shard_bytes, limit, || Box::new(std::io::stdin()))
+        .map_err(|SubmitError::Source(e)| Failure::could_not_start(e))
+}
+
+async fn load(
+    output: OutputFormat,
+    settings: &Settings,
+    contract: &Contract,
+    submission: Submission,
+) -> Result<ExitCode, Failure> {
+    let dir = settings.store_dir().map_err(Failure::could_not_start)?;
+    let stores = Stores::open(settings)?;
+    check_layout(&*stores.store, contract).await.map_err(Failure::could_not_start)?;
+    let node = Node::start(settings, &stores).await?;
+    let (job, record) = submit_or_resume(&node, &*stores.store, submission).await?;
+    let ended = Session { output, dir, stores, node }.finish(job, record).await?;
+    Ok(ExitCode::from(ended.exit_code()))
+}
+
+/// Goes on with the unfinished job over the same files, or starts a new one. Unfinished jobs that can never be resumed
+/// are settled first.
+async fn submit_or_resume(
+    node: &Node,
+    store: &dyn Store,
+    submission: Submission,
+) -> Result<(JobHandle, JobRecord), Failure> {
+    let mut same: Option<(Stamp, JobRecord)> = None;
+    for (stamp, job) in list_jobs(store).await.map_err(Failure::could_not_start)? {
+        if job.state.is_terminal() {
+            continue;
+        }
+        let reason = match submission.relation(&job) {
+            Relation::Same if job.state != JobState::Stopping => {
+                same = Some((stamp, job));
+                continue;
+            }
+            Relation::Other => continue,
+            Relation::Same => "the job was being stopped",
+            Relation::Outdated(reason) => reason,
+            Relation::Lost => "standard input cannot be read again: only what was read is settled",
+        };
+        let ending = Ending::Failed { reason: reason.to_owned() };
+        let id = job.id;
+        let settled = node.supervisor.resume(stamp, job, Some(ending)).await.map_err(Failure::failed)?.over().await;
+        if settled.aborted {
+            return Err(Failure::failed(anyhow::anyhow!(
+                "cannot settle the unfinished job {id}: {}",
+                settled.reason.unwrap_or_default()
+            )));
+        }
+        eprintln!("job {id} has failed: {reason}; what it had leased is settled");
+    }
+    match same {
+        Some((stamp, record)) => {
+            eprintln!("resuming job {}", record.id);
+            let job = node.supervisor.resume(stamp, record.clone(), None).await.map_err(Failure::failed)?;
+            Ok((job, record))
+        }
+        None => node.supervisor.submit(submission).await.map_err(Failure::failed),
+    }
+}

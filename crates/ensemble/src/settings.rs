@@ -1,0 +1,167 @@
+//! Settings: `config/default.toml`, a file, the environment and the command line, in this order, checked together.
+
+use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
+
+use config::{Config, ConfigError, Environment, File, FileFormat};
+use serde::{Deserialize, Serialize};
+
+/// The commented defaults.
+const DEFAULTS: &str = include_str!("../../../config/default.toml");
+
+/// All settings as they are written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Settings {
+    pub(crate) store: StoreSettings,
+    pub(crate) events: EventsSettings,
+    pub(crate) job: JobSettings,
+    pub(crate) workers: WorkersSettings,
+    pub(crate) leases: LeasesSettings,
+    pub(crate) gold: GoldSettings,
+    pub(crate) log: LogSettings,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StoreSettings {
+    pub(crate) url: String,
+    pub(crate) key_filter_bytes: usize,
+    pub(crate) block_cache_bytes: usize,
+    pub(crate) group_rows: usize,
+    pub(crate) group_bytes: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EventsSettings {
+    pub(crate) url: String,
+    pub(crate) segment_bytes: u64,
+    pub(crate) retain_bytes: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct JobSettings {
+    pub(crate) contract: String,
+    pub(crate) shard_bytes: u64,
+    pub(crate) record_limit_bytes: u64,
+    pub(crate) read_ahead_bytes: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WorkersSettings {
+    pub(crate) count: usize,
+    pub(crate) validators: usize,
+    pub(crate) credit_bytes: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LeasesSettings {
+    pub(crate) lapse_ms: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GoldSettings {
+    pub(crate) flush_interval_ms: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LogSettings {
+    pub(crate) filter: String,
+}
+
+/// What the command line says about settings.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Overrides {
+    pub(crate) file: Option<PathBuf>,
+    /// Pairs of a setting's name and its value.
+    pub(crate) values: Vec<(&'static str, String)>,
+}
+
+/// Settings that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SettingsError {
+    #[error("the settings cannot be read: {0}")]
+    Read(#[from] ConfigError),
+    #[error("the setting {name} is {value}, and must be {bounds}")]
+    OutOfBounds { name: &'static str, value: String, bounds: String },
+    #[error("the setting {name} is {value:?}; it names {what}")]
+    Url { name: &'static str, value: String, what: &'static str },
+}
+
+impl Settings {
+    /// Reads and checks the settings.
+    pub(crate) fn load(overrides: &Overrides) -> Result<Self, SettingsError> {
+        let mut builder = Config::builder().add_source(File::from_str(DEFAULTS, FileFormat::Toml));
+        if let Some(file) = &overrides.file {
+            builder = builder.add_source(File::from(file.as_path()).format(FileFormat::Toml));
+        }
+        let environment = Environment::with_prefix("ENSEMBLE").prefix_separator("__").separator("__").try_parsing(true);
+        builder = builder.add_source(environment);
+        for (name, value) in &overrides.values {
+            builder = builder.set_override(*name, value.as_str())?;
+        }
+        let settings: Self = builder.build()?.try_deserialize()?;
+        settings.validate()?;
+        Ok(settings)
+    }
+
+    fn validate(&self) -> Result<(), SettingsError> {
+        bounds("job.shard_bytes", self.job.shard_bytes, 256, 64 << 20)?;
+        bounds("job.record_limit_bytes", self.job.record_limit_bytes, 1024, 64 << 20)?;
+        bounds("job.read_ahead_bytes", self.job.read_ahead_bytes, 65_536, 1 << 30)?;
+        bounds("workers.count", self.workers.count as u64, 0, 256)?;
+        bounds("workers.validators", self.workers.validators as u64, 1, 256)?;
+        bounds("workers.credit_bytes", self.workers.credit_bytes, 65_536, 1 << 32)?;
+        bounds("leases.lapse_ms", self.leases.lapse_ms, 1000, 3_600_000)?;
+        bounds("gold.flush_interval_ms", self.gold.flush_interval_ms, 10, 60_000)?;
+        bounds("events.segment_bytes", self.events.segment_bytes, 1 << 20, 4 << 30)
+    }
+
+    /// The embedded store's directory.
+    pub(crate) fn store_dir(&self) -> Result<PathBuf, SettingsError> {
+        embedded_dir("store.url", &self.store.url)
+    }
+
+    /// The embedded event log's directory.
+    pub(crate) fn events_dir(&self) -> Result<PathBuf, SettingsError> {
+        if self.events.url.is_empty() {
+            return Ok(self.store_dir()?.join("events"));
+        }
+        embedded_dir("events.url", &self.events.url)
+    }
+
+    /// How many workers to run.
+    pub(crate) fn worker_count(&self) -> NonZeroUsize {
+        NonZeroUsize::new(self.workers.count)
+            .unwrap_or_else(|| std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN))
+    }
+
+    /// How long a lease holds.
+    pub(crate) fn lease(&self) -> Duration {
+        Duration::from_millis(self.leases.lapse_ms)
+    }
+}
+
+fn bounds(name: &'static str, value: u64, low: u64, high: u64) -> Result<(), SettingsError> {
+    if (low..=high).contains(&value) {
+        return Ok(());
+    }
+    Err(SettingsError::OutOfBounds { name, value: value.to_string(), bounds: format!("from {low} to {high}") })
+}
+
+fn embedded_dir(name: &'static str, url: &str) -> Result<PathBuf, SettingsError> {
+    let what = "a directory, or embedded:DIR";
+    let path = url.strip_prefix("embedded:").unwrap_or(url);
+    if path.is_empty() || path.contains("://") {
+        return Err(SettingsError::Url { name, value: url.to_owned(), what });
+    }
+    Ok(PathBuf::from(path))
+}
+
+#[cfg(test)]
+mod tests;

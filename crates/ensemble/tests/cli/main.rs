@@ -1,0 +1,13 @@
+//! The command line as a person or a script meets it: the real binary, its files, exit codes and messages.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod export;
+mod input;
+mod jobs;
+mod kills;
+mod machine;
+mod rows;
+mod signals;
+mod stores;
+mod support;
