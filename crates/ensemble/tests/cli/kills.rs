@@ -57,21 +57,29 @@ fn a_job_that_is_killed_again_and_again_ends_like_an_undisturbed_one() {
             break;
         }
         let jobs = place.exists("killed/store.json").then(|| place.json("jobs --store killed"));
+        // A kill behind the job's end leaves nothing to resume: the same command would begin a new job.
+        if jobs.as_ref().is_some_and(|jobs| jobs[0]["state"] == "succeeded") {
+            break;
+        }
         if let Some(now) = jobs.and_then(|jobs| jobs[0]["rows"].as_u64()).filter(|now| *now < rows) {
             assert!(now >= settled, "what is settled stays settled: {now} after {settled}");
             hits += u32::from(now > settled);
             settled = now;
         }
     }
-    let run = start(&place, "killed").wait();
-    assert_eq!(run.code, Some(0), "{}{}", run.out, run.err);
+    if place.json("jobs --store killed")[0]["state"] != "succeeded" {
+        let run = start(&place, "killed").wait();
+        assert_eq!(run.code, Some(0), "{}{}", run.out, run.err);
+    }
+    let jobs = place.json("jobs --store killed");
+    assert_eq!(jobs.as_array().unwrap().len(), 1, "one job, however often it was killed: {jobs}");
     eprintln!(
         "{hits} of {kills} kills hit the job while it settled rows; {settled} of {rows} rows were settled by then"
     );
     assert!(hits >= 2 && settled < rows, "only {hits} of {kills} kills hit the job");
 
     let totals = |report: &Value| TOTALS.map(|field| report[field].clone());
-    assert_eq!(totals(&run.json()), totals(&undisturbed));
+    assert_eq!(totals(&jobs[0]), totals(&undisturbed));
     assert_equal_layers(&place);
     place.assert_verified("killed");
 }
