@@ -45,7 +45,7 @@ pub async fn load_gold(
     views: Views,
     jobs: &[JobRecord],
 ) -> Result<GoldState, SupervisorError> {
-    let (_, cells, covered) = load_checkpoint(store, silver).await?;
+    let (cells, covered) = load_checkpoint(store, silver).await?;
     let mut state = GoldState::new(views, cells, covered);
     for job in jobs.iter().filter(|j| j.contract.silver == silver) {
         fold_job(store, &mut state, job.number).await?;
@@ -67,13 +67,17 @@ async fn fold_job(store: &dyn Store, state: &mut GoldState, job: JobNumber) -> R
     }
 }
 
-async fn load_checkpoint(
-    store: &dyn Store,
-    silver: &str,
-) -> Result<(Option<(Stamp, Head)>, Cells, Covered), SupervisorError> {
-    let Some((stamp, head)) = office::read::<Head>(store, DocumentKind::Checkpoint, silver).await? else {
-        return Ok((None, Cells::new(), Covered::default()));
-    };
+async fn load_checkpoint(store: &dyn Store, silver: &str) -> Result<(Cells, Covered), SupervisorError> {
+    match office::read::<Head>(store, DocumentKind::Checkpoint, silver).await? {
+        Some((_, head)) => Ok((load_cells(store, silver, &head).await?, head.covered)),
+        None => Ok((Cells::new(), Covered::default())),
+    }
+}
+
+async fn load_cells(store: &dyn Store, silver: &str, head: &Head) -> Result<Cells, SupervisorError> {
+    if head.chunks == 0 {
+        return Ok(Cells::new());
+    }
     let mut bytes = Vec::new();
     for i in 0..head.chunks {
         let id = chunk_id(silver, head.number, i);
@@ -83,9 +87,7 @@ async fn load_checkpoint(
         })?;
         bytes.extend_from_slice(&chunk.body);
     }
-    let cells = Cells::decode(&bytes)?;
-    let covered = head.covered.clone();
-    Ok((Some((stamp, head)), cells, covered))
+    Ok(Cells::decode(&bytes)?)
 }
 
 fn chunk_id(silver: &str, number: u64, chunk: u32) -> String {
@@ -108,16 +110,24 @@ impl Collection {
     ///
     /// # Errors
     /// Those of the store, or where a document, a delta or the contract cannot be read.
-    pub async fn open(store: &dyn Store, job: &JobRecord, jobs: &[JobRecord]) -> Result<Self, SupervisorError> {
-        let silver = &job.contract.silver;
-        let (head, cells, covered) = load_checkpoint(store, silver).await?;
+    pub async fn open(office: &Office, job: &JobRecord, jobs: &[JobRecord]) -> Result<Self, SupervisorError> {
+        let (store, silver) = (&**office.store(), &job.contract.silver);
+        let found = office::read::<Head>(store, DocumentKind::Checkpoint, silver).await?;
+        let (expected, head) = match found {
+            Some((stamp, head)) => (Some(stamp), head),
+            None => (None, Head { number: 0, chunks: 0, covered: Covered::default() }),
+        };
+        // Under this term's epoch before anything is read or written: from here on whoever was in office before can
+        // neither make another checkpoint current nor delete this one's chunks.
+        let stamp = office.write(DocumentKind::Checkpoint, silver, expected, &head).await?;
+        let (cells, covered) = (load_cells(store, silver, &head).await?, head.covered.clone());
         let mut state = GoldState::new(Views::new(&job.compile()?), cells, covered);
         for job in jobs.iter().filter(|j| j.contract.silver == *silver) {
             fold_job(store, &mut state, job.number).await?;
         }
         state.touch_all();
-        let number = head.as_ref().map_or(0, |(_, h)| h.number);
-        Ok(Self { state, head, number, version: 0 })
+        let number = head.number;
+        Ok(Self { state, head: Some((stamp, head)), number, version: 0 })
     }
 
     /// The cells, and which entries are in them.
@@ -133,7 +143,9 @@ impl Collection {
         if self.state.is_dirty() {
             self.version += 1;
             let stamp = Stamp { epoch: office.epoch(), version: self.version };
-            office.store().write_cells(self.state.take_changed(stamp)).await?;
+            // What is not durable stays changed: cells that are gone are nowhere else.
+            office.store().write_cells(self.state.changed(stamp)).await?;
+            self.state.written();
         }
         Ok(())
     }
@@ -173,7 +185,8 @@ impl Collection {
 /// What the aggregator is told.
 #[derive(Debug)]
 pub(crate) enum AggregatorMsg {
-    /// From the supervisor, before a job's first shard: which collection its shards belong to.
+    /// From the supervisor, before a job's first shard: which collection its shards belong to. From a job that has read
+    /// its ledger: fold in what is there. Harmless when repeated.
     Register(Box<JobRecord>, RpcReplyPort<Result<(), SupervisorError>>),
     /// From a session or a job: this entry is in the ledger. Harmless when repeated.
     Fold(Arc<LedgerEntry>),
@@ -287,10 +300,12 @@ impl Actor for Aggregator {
 impl AggregatorState {
     async fn register(&mut self, job: JobRecord) -> Result<(), SupervisorError> {
         let silver = job.contract.silver.clone();
-        if !self.collections.contains_key(&silver) {
-            let store = &**self.office.store();
-            let jobs: Vec<JobRecord> = list_jobs(store).await?.into_iter().map(|(_, j)| j).collect();
-            self.collections.insert(silver.clone(), Collection::open(store, &job, &jobs).await?);
+        match self.collections.get_mut(&silver) {
+            Some(collection) => fold_job(&**self.office.store(), &mut collection.state, job.number).await?,
+            None => {
+                let jobs = list_jobs(&**self.office.store()).await?.into_iter().map(|(_, j)| j).collect::<Vec<_>>();
+                self.collections.insert(silver.clone(), Collection::open(&self.office, &job, &jobs).await?);
+            }
         }
         self.silver_of.insert(job.number, silver);
         Ok(())
@@ -315,8 +330,6 @@ impl AggregatorState {
         for collection in self.collections.values_mut() {
             if let Err(e) = collection.write_cells(&self.office).await {
                 tracing::error!(error = %e, "cannot write gold");
-                // The cells that were taken are lost to the tracker: the next write has to write them all.
-                collection.state.touch_all();
             }
         }
         self.last_write_took = begun.elapsed();

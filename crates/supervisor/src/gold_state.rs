@@ -101,19 +101,21 @@ impl GoldState {
         !self.changed.is_empty()
     }
 
-    /// The cells that have changed since the last call, to be written under `stamp`; a cell that is gone is empty.
-    pub fn take_changed(&mut self, stamp: Stamp) -> Vec<GoldCell> {
-        let changed = std::mem::take(&mut self.changed);
-        changed
-            .into_iter()
-            .filter_map(|id| {
-                Some(GoldCell {
-                    view: self.views.name(id.0)?.to_owned(),
-                    key: Bytes::copy_from_slice(id.1.as_bytes()),
-                    stamp,
-                    cell: self.cells.get(&id).map_or_else(Bytes::new, |c| c.encode().into()),
-                })
+    /// The cells that have changed since [`GoldState::written`], to be written under `stamp`; one that is gone is empty.
+    pub fn changed(&self, stamp: Stamp) -> Vec<GoldCell> {
+        let cell = |id: &CellId| {
+            Some(GoldCell {
+                view: self.views.name(id.0)?.to_owned(),
+                key: Bytes::copy_from_slice(id.1.as_bytes()),
+                stamp,
+                cell: self.cells.get(id).map_or_else(Bytes::new, |c| c.encode().into()),
             })
-            .collect()
+        };
+        self.changed.iter().filter_map(cell).collect()
+    }
+
+    /// What has changed is durable.
+    pub fn written(&mut self) {
+        self.changed.clear();
     }
 }

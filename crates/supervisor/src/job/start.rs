@@ -40,6 +40,8 @@ pub(super) async fn start(
     let limits = record.compile()?.limits;
     let mut table = ShardTable::new(record.number, record.leased_below, limits);
     load_ledger(&**office.store(), &record, &mut table).await?;
+    // What an earlier term's worker settled after the aggregator had read the ledger, and before this, nobody will tell.
+    aggregator.register(&record).await?;
     let mut state = JobActorState {
         spec: Arc::new(record.spec()),
         begun_us: clock.now_us(),

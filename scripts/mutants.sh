@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Leaves out each of the ten rules of the commit protocol, one at a time, and sees whether the simulation notices.
+# Four are left out by a flag of the simulation, six by a patch of the program, in a copy of the workspace.
+# Usage: scripts/mutants.sh [SEEDS]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+seeds=${1:-1000}
+copy=$PWD/target/mutants/workspace
+export CARGO_TARGET_DIR=${MUTANTS_TARGET_DIR:-$PWD/target/mutants/target}
+
+rm -rf "$copy"
+mkdir -p "$copy"
+# The copies are as new as this run: what is left of the last one was built from mutants.
+git ls-files -co --exclude-standard -z | tar --null --ignore-failed-read -T - -cf - 2>/dev/null | tar -xmf - -C "$copy"
+cd "$copy"
+
+caught=0
+missed=0
+
+# Runs the simulation as it is built, with these arguments, and says what came of it under a name.
+simulate() {
+    local name=$1 output failed first
+    shift
+    output=$("$CARGO_TARGET_DIR/debug/ensemble-simulation" --seeds "$seeds" "$@") || true
+    failed=$(sed -n 's/.* passed, \([0-9]*\) failed$/\1/p' <<<"$output")
+    first=$(grep -m 1 '^seed ' <<<"$output") || first="-"
+    printf '%-9s %5s of %s  %s\n' "$name" "${failed:-?}" "$seeds" "$first"
+    if [[ $name == none ]]; then
+        if [[ ${failed:-1} != 0 ]]; then
+            echo "the simulation fails with all rules in place" >&2
+            exit 1
+        fi
+    elif [[ ${failed:-0} -gt 0 ]]; then
+        caught=$((caught + 1))
+    else
+        missed=$((missed + 1))
+    fi
+}
+
+build() {
+    cargo build --quiet -p ensemble-simulation 2>build.log || { cat build.log >&2; exit 1; }
+}
+
+build
+simulate none
+for rule in settle read concern ledger; do
+    simulate "$rule" --break "$rule"
+done
+for rule in decision match prune chain refusal zero; do
+    patch --quiet -p1 <"crates/simulation/mutants/$rule.patch"
+    build
+    simulate "$rule"
+    patch --quiet --reverse -p1 <"crates/simulation/mutants/$rule.patch"
+done
+
+echo "$caught passed, $missed failed"
+((missed == 0))
