@@ -1,4 +1,5 @@
 //! A worker on its link: what it says to what it is told.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
