@@ -96,7 +96,7 @@ impl GoldState {
         self.changed.extend(self.cells.iter().map(|(id, _)| id.clone()));
     }
 
-    /// Whether cells have changed since [`GoldState::take_changed`].
+    /// Whether cells have changed since [`GoldState::written`].
     pub fn is_dirty(&self) -> bool {
         !self.changed.is_empty()
     }
