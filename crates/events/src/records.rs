@@ -11,7 +11,7 @@ pub struct ShardEvents {
     pub job: JobId,
     /// The shard.
     pub shard: ShardId,
-    /// The contract's name; it names the event types.
+    /// The contract's name; it stands in the shard's own event.
     pub contract: String,
     /// The contract's column names in order: the names of the values in each row.
     pub columns: Vec<String>,

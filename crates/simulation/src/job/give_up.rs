@@ -1,6 +1,6 @@
 //! Giving a shard up, as a job's supervisor does it.
 
-use ensemble_store::{Decision, DecisionRecord, ShardId, ShardKind, ShardPlan, Store, StoreError};
+use ensemble_store::{Decision, DecisionRecord, ShardId, ShardPlan, Store, StoreError};
 use ensemble_supervisor::{Aside, set_aside};
 
 use crate::sim::Sim;
@@ -27,24 +27,8 @@ pub(super) async fn give_up(
         (None, Some(plan)) => (plan, None),
         (None, None) => {
             sim.count("shards of earlier terms given up unseen");
-            (never_read(shard), None)
+            (ShardPlan::unknown(shard), None)
         }
     };
     set_aside(&*sim.store, &*sim.clock, &mut retry, plan, reason, bytes).await
-}
-
-/// The plan of a shard that may have been leased by an earlier process.
-fn never_read(shard: ShardId) -> ShardPlan {
-    ShardPlan {
-        shard,
-        file: 0,
-        offset: 0,
-        length: 0,
-        first_line: 0,
-        next_line: 0,
-        header_bytes: 0,
-        last_of_file: false,
-        kind: ShardKind::Piece,
-        sha256: [0; 32],
-    }
 }
