@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use bytes::Bytes;
 use ensemble_contract::row::{RowRef, Value};
 use ensemble_store::{Decision, NewClaim, Store};
-use ensemble_validation::{JobContext, validate};
+use ensemble_validation::{Fold, JobContext, validate};
 
 use crate::{
     AuditError,
@@ -64,8 +64,9 @@ impl<'a> Explainer<'a> {
         let Decision::Process { bytes, panicked } = record.decision else { return Ok(()) };
         let (wanted, collection) = (row.key, job.collection);
         let found = blocking(move || {
-            let claims = validate(&context, &record.plan, bytes, &panicked).map(|v| v.claims).unwrap_or_default();
-            claims.into_iter().find(|c| key_hash(collection, &c.key) == wanted)
+            let claims =
+                validate(&context, &record.plan, bytes, &panicked, Fold::Nothing).map(|v| v.claims).unwrap_or_default();
+            claims.iter().find(|c| key_hash(collection, &c.key) == wanted).cloned()
         });
         if let Some(claim) = found.await? {
             self.keys.insert(wanted, claim.key.clone());

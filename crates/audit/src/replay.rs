@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use bytes::Bytes;
 use ensemble_contract::row::put_leb128;
 use ensemble_store::{DeadLetter, Decision, DecisionRecord, LedgerEntry, Position, ShardPlan};
-use ensemble_validation::{JobContext, ValidatedShard, validate};
+use ensemble_validation::{Fold, JobContext, ValidatedShard, validate};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{
@@ -54,8 +54,9 @@ impl Replay {
         match decision {
             Decision::Process { bytes, panicked } => {
                 replayed.check_bytes(&bytes);
-                let judged =
-                    context.and_then(|c| validate(&c, &replayed.plan, bytes, &panicked).map_err(|e| e.to_string()));
+                let judged = context.and_then(|c| {
+                    validate(&c, &replayed.plan, bytes, &panicked, Fold::Nothing).map_err(|e| e.to_string())
+                });
                 match judged {
                     Ok(judged) => replayed.take(judged, (job, collection), entry.as_ref()),
                     Err(reason) => replayed.skip(&reason),
@@ -99,9 +100,9 @@ impl Replayed {
             self.findings.broken(Invariant::Bronze, || {
                 format!("{}: {} bytes were planned, and bronze has {}", place(), plan.length, bytes.len())
             });
-        } else if ring::digest::digest(&ring::digest::SHA256, bytes).as_ref() != plan.sha256 {
+        } else if ShardPlan::digest_of(bytes) != plan.digest {
             self.findings
-                .broken(Invariant::Bronze, || format!("{}: the SHA-256 of its bytes is not the planned one", place()));
+                .broken(Invariant::Bronze, || format!("{}: the digest of its bytes is not the planned one", place()));
         }
     }
 

@@ -163,7 +163,7 @@ async fn more_documents_than_the_ledger_knows_break_i1_and_i2() {
     let world = loaded(Hooks::default()).await;
     let doc = world.store.read_claims("songs", vec![Bytes::from("s3")]).await.unwrap().remove(0).unwrap();
     let claim = ensemble_store::NewClaim { key: Bytes::from("stranger"), claim: doc.live };
-    world.store.insert_claims("songs", vec![claim]).await.unwrap();
+    world.store.insert_claims("songs", vec![claim].into()).await.unwrap();
     let report = world.verify().await;
     assert_eq!(check(&report, "I1").outcome, Outcome::Broken, "{report:#?}");
     assert!(check(&report, "I2").examples[0].contains("key stranger: the live row"), "{report:#?}");
@@ -259,12 +259,12 @@ async fn bytes_that_are_not_the_planned_ones_break_i4() {
     let hooks = Hooks {
         decision: |r| {
             if r.plan.shard.number == 1 {
-                r.plan.sha256[0] ^= 1;
+                r.plan.digest[0] ^= 1;
             }
         },
         ..Hooks::default()
     };
-    assert_broken(&loaded(hooks).await.verify().await, "I4", &["shard 1/1 (file 0, byte", "SHA-256"]);
+    assert_broken(&loaded(hooks).await.verify().await, "I4", &["shard 1/1 (file 0, byte", "digest"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -419,7 +419,7 @@ async fn a_repeated_batch_is_harmless() {
     let world = loaded(Hooks::default()).await;
     let page = world.log.scan(Default::default(), 3).await.unwrap().unwrap();
     for batch in page.records {
-        world.log.append(batch).await.unwrap();
+        world.log.append(batch.into()).await.unwrap();
     }
     assert_all_hold(&world.verify().await);
 }

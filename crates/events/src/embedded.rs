@@ -139,7 +139,7 @@ impl EventLog for EmbeddedLog {
         format!("embedded:{}", self.dir.display())
     }
 
-    async fn append(&self, events: ShardEvents) -> Result<(), EventsError> {
+    async fn append(&self, events: Arc<ShardEvents>) -> Result<(), EventsError> {
         self.check_open()?;
         let permits = codec::size_hint(&events).div_ceil(PERMIT_BYTES).min(self.queue_permits) as u32;
         let permit = self.queue.clone().acquire_many_owned(permits).await.map_err(|_| EventsError::Closed)?;

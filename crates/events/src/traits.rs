@@ -1,5 +1,7 @@
 //! What every backend can do.
 
+use std::sync::Arc;
+
 use ensemble_store::{JobId, ShardId};
 
 use crate::{EventsError, ShardEvents};
@@ -12,7 +14,7 @@ pub trait EventLog: Send + Sync + 'static {
 
     /// Delivers the events of one shard. `Ok` means acknowledged: durable wherever the log is. A call that fails, times
     /// out or is dropped may or may not have delivered; repeating it is harmless, readers tell repeats by their ids.
-    async fn append(&self, events: ShardEvents) -> Result<(), EventsError>;
+    async fn append(&self, events: Arc<ShardEvents>) -> Result<(), EventsError>;
 
     /// Reads the log back, oldest first, at most `limit` records behind the cursor; `None` for a log that cannot be read
     /// back here. Begin with `LogCursor::default()`; a short page is the last one.

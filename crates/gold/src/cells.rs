@@ -50,10 +50,6 @@ impl Cells {
         self.cells.range(first..).take_while(move |((v, _), _)| *v == view).map(|((_, key), cell)| (key, cell))
     }
 
-    pub(crate) fn last_id(&self) -> Option<&CellId> {
-        self.cells.last_key_value().map(|(id, _)| id)
-    }
-
     /// Adds every cell of `other`. After an error ([`GoldError::Overflow`], [`GoldError::Shape`]) nothing has changed.
     pub fn merge(&mut self, other: &Self) -> Result<(), GoldError> {
         self.apply(other, Sign::Plus)
@@ -128,10 +124,9 @@ impl Cells {
 impl FromIterator<(CellId, Cell)> for Cells {
     /// Cells that repeat an id replace the earlier ones; cells of zeros are left out.
     fn from_iter<I: IntoIterator<Item = (CellId, Cell)>>(cells: I) -> Self {
-        let mut all = Self::new();
-        for (id, cell) in cells {
-            all.insert(id, cell);
-        }
-        all
+        // Collecting sorts once; inserting one by one would search for each.
+        let mut cells: BTreeMap<_, _> = cells.into_iter().collect();
+        cells.retain(|_, cell| !cell.is_zero());
+        Self { cells }
     }
 }

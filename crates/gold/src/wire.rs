@@ -7,7 +7,7 @@
 
 use ensemble_contract::row::{get_leb128, put_leb128, unzigzag, zigzag};
 
-use crate::{Cell, CellKey, Cells, GoldError, PairSums, Sums};
+use crate::{Cell, CellId, CellKey, Cells, GoldError, PairSums, Sums};
 
 const VERSION: u8 = 1;
 
@@ -38,18 +38,18 @@ impl Cells {
             return Err(GoldError::Version { found: version, known: VERSION });
         }
         let len = get_leb128(&mut rest).ok_or_else(|| damaged("cells", rest))?;
-        let mut cells = Self::new();
+        let mut cells: Vec<(CellId, Cell)> = Vec::new();
         for _ in 0..len {
             let (view, key) = take_id(&mut rest)?;
             let cell = take_cell(&mut rest).ok_or_else(|| damaged("cell", rest))?;
             let id = (view, key);
             // Canonical bytes are sorted, name no cell twice, and hold no cell of zeros.
-            if cells.last_id().is_some_and(|last| *last >= id) || cell.is_zero() {
+            if cells.last().is_some_and(|(last, _)| *last >= id) || cell.is_zero() {
                 return Err(damaged("cells", rest));
             }
-            cells.insert(id, cell);
+            cells.push((id, cell));
         }
-        if rest.is_empty() { Ok(cells) } else { Err(damaged("cells", rest)) }
+        if rest.is_empty() { Ok(cells.into_iter().collect()) } else { Err(damaged("cells", rest)) }
     }
 }
 

@@ -33,7 +33,7 @@ impl From<&ShardPlan> for v1::ShardPlan {
             next_line: plan.next_line,
             header_bytes: plan.header_bytes,
             last_of_file: plan.last_of_file,
-            sha256: plan.sha256.to_vec().into(),
+            digest: plan.digest.to_vec().into(),
             kind: Some(match &plan.kind {
                 ShardKind::Records => Kind::Records(Records {}),
                 ShardKind::Piece => Kind::Piece(Piece {}),
@@ -71,9 +71,9 @@ impl TryFrom<v1::ShardPlan> for ShardPlan {
                     ShardKind::LastPiece { record_offset, record_length, record_line, head }
                 }
             },
-            sha256: plan.sha256.as_ref().try_into().map_err(|_| ConvertError::Invalid {
-                field: "plan.sha256",
-                reason: format!("{} bytes instead of 32", plan.sha256.len()),
+            digest: plan.digest.as_ref().try_into().map_err(|_| ConvertError::Invalid {
+                field: "plan.digest",
+                reason: format!("{} bytes instead of 32", plan.digest.len()),
             })?,
         })
     }
@@ -106,7 +106,7 @@ mod tests {
             header_bytes: 0,
             last_of_file: true,
             kind,
-            sha256: [7; 32],
+            digest: [7; 32],
         }
     }
 
@@ -127,10 +127,10 @@ mod tests {
     #[test]
     fn a_plan_without_a_kind_or_with_half_a_hash_is_refused() {
         let mut message = v1::ShardPlan::from(&plan(ShardKind::Records));
-        message.sha256 = vec![1; 16].into();
+        message.digest = vec![1; 16].into();
         assert!(matches!(
             ShardPlan::try_from(message.clone()),
-            Err(ConvertError::Invalid { field: "plan.sha256", .. })
+            Err(ConvertError::Invalid { field: "plan.digest", .. })
         ));
         message.kind = None;
         assert_eq!(ShardPlan::try_from(message), Err(ConvertError::Missing("plan.kind")));

@@ -2,9 +2,10 @@
 
 use std::{cell::Cell, rc::Rc, sync::Arc};
 
+use ensemble_gold::Folder;
 use ensemble_store::{ErrorClass, ShardId};
 use ensemble_supervisor::Lease;
-use ensemble_validation::{ValidatedShard, validate};
+use ensemble_validation::{Fold, ValidatedShard, validate};
 use ensemble_worker::ShardWork;
 
 use crate::sim::{Inbox, JobMsg, Owner, Sim, Source};
@@ -54,7 +55,7 @@ fn work(sim: &Sim, source: &Source, lease: Lease) -> Result<ShardWork, String> {
         sim.count("attempts that saw a row panic");
         panicked.extend(first_offset(sim, job.id, &lease));
     }
-    let validated = validate(job, &lease.plan, lease.bytes.clone(), &panicked);
+    let validated = validate(job, &lease.plan, lease.bytes.clone(), &panicked, Fold::Claims);
     let mut validated = validated.map_err(|e| e.to_string())?;
     if sim.chance(0.25) {
         sim.count("attempts of another version");
@@ -64,6 +65,10 @@ fn work(sim: &Sim, source: &Source, lease: Lease) -> Result<ShardWork, String> {
             |offset| submission.rows.iter().find(|r| r.offset == offset).map(|r| r.encode(true)),
             |rank| job.position(rank).offset(),
         );
+        let mut folder = Folder::new(&job.views);
+        let folded = validated.claims.iter().try_for_each(|new| folder.add(&new.claim.fields));
+        folded.map_err(|e| e.to_string())?;
+        validated.gold = folder.finish();
     }
     Ok(ShardWork {
         job: Arc::clone(job),
@@ -87,7 +92,7 @@ fn as_another_version(
     encode: impl Fn(u64) -> Option<bytes::Bytes>,
     offset: impl Fn(ensemble_store::Rank) -> u64,
 ) {
-    for new in &mut validated.claims {
+    for new in Arc::make_mut(&mut validated.claims) {
         if let Some(fields) = encode(offset(new.claim.rank)) {
             new.claim.fields = fields;
         }

@@ -109,8 +109,8 @@ async fn commit(store: &EmbeddedStore, shard: ShardId, first: u64, rows: u64) ->
 }
 
 async fn insert(store: &EmbeddedStore, shard: ShardId, first: u64, rows: u64) -> Result<u64> {
-    let claims = (first..first + rows).map(|n| NewClaim { key: key(n), claim: claim(shard, n) }).collect();
-    let inserts = store.insert_claims(SILVER, claims).await?;
+    let claims: Vec<_> = (first..first + rows).map(|n| NewClaim { key: key(n), claim: claim(shard, n) }).collect();
+    let inserts = store.insert_claims(SILVER, claims.into()).await?;
     Ok(inserts.iter().filter(|i| **i == Insert::Inserted).count() as u64)
 }
 
@@ -180,7 +180,7 @@ fn plan(shard: ShardId) -> ShardPlan {
         header_bytes: 0,
         last_of_file: false,
         kind: ShardKind::Records,
-        sha256: [7; 32],
+        digest: [7; 32],
     }
 }
 

@@ -15,7 +15,7 @@ mod records;
 mod traits;
 
 pub use clock::{Clock, SystemClock};
-pub use embedded::{EmbeddedOptions, EmbeddedStore};
+pub use embedded::{EmbeddedOptions, EmbeddedStore, compress_if_it_pays};
 pub use error::{ErrorClass, StoreError};
 pub use ids::{Epoch, JobId, JobNumber, Position, Rank, ShardId, Stamp};
 pub use once::{Retry, decide, settle};

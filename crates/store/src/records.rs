@@ -37,12 +37,17 @@ pub struct ShardPlan {
     pub last_of_file: bool,
     /// Whole records, or a piece of a record that is longer than the limit.
     pub kind: ShardKind,
-    /// SHA-256 of the bytes.
+    /// BLAKE3 of the bytes: see [`ShardPlan::digest_of`].
     #[serde(with = "hex_32")]
-    pub sha256: [u8; 32],
+    pub digest: [u8; 32],
 }
 
 impl ShardPlan {
+    /// The digest by which a shard's bytes are known again: BLAKE3, 32 bytes.
+    pub fn digest_of(bytes: &[u8]) -> [u8; 32] {
+        *blake3::hash(bytes).as_bytes()
+    }
+
     /// The plan of a shard that may have been leased by a process that is gone, and of which nobody knows any more where
     /// in the source it stood, or whether it was there at all. Such a shard can only be set aside.
     pub fn unknown(shard: ShardId) -> Self {
@@ -56,7 +61,7 @@ impl ShardPlan {
             header_bytes: 0,
             last_of_file: false,
             kind: ShardKind::Piece,
-            sha256: [0; 32],
+            digest: [0; 32],
         }
     }
 
@@ -274,7 +279,7 @@ pub struct GoldCell {
     pub cell: Bytes,
 }
 
-/// SHA-256 as 64 hex digits.
+/// A digest as 64 hex digits.
 mod hex_32 {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
@@ -286,7 +291,7 @@ mod hex_32 {
         let text = String::deserialize(d)?;
         crate::records::from_hex(&text)
             .and_then(|v| v.try_into().ok())
-            .ok_or_else(|| D::Error::custom("not a SHA-256 in hex"))
+            .ok_or_else(|| D::Error::custom("not 64 hex digits"))
     }
 }
 

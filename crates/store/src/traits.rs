@@ -1,5 +1,7 @@
 //! What every backend can do.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::{
@@ -44,8 +46,9 @@ pub trait Store: Send + Sync + 'static {
     /// Forgets a spooled shard; to be called once it is settled.
     async fn delete_spooled(&self, shard: ShardId) -> Result<()>;
 
-    /// Inserts each claim whose key is absent; the answers are in the order of the claims. No key occurs twice.
-    async fn insert_claims(&self, silver: &str, claims: Vec<NewClaim>) -> Result<Vec<Insert>>;
+    /// Inserts each claim whose key is absent; the answers are in the order of the claims. No key occurs twice. Claims
+    /// that come in the order of their keys cost least. They are shared, since a shard has thousands, and is repeated.
+    async fn insert_claims(&self, silver: &str, claims: Arc<Vec<NewClaim>>) -> Result<Vec<Insert>>;
 
     /// The documents under `keys`, in their order.
     async fn read_claims(&self, silver: &str, keys: Vec<Bytes>) -> Result<Vec<Option<SilverDoc>>>;

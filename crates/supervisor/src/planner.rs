@@ -166,7 +166,7 @@ pub(crate) fn read_again(file: &SourceFile, plan: &ShardPlan) -> Result<Bytes, S
     let mut part = file.open_at(plan.offset)?.take(plan.length);
     let name = || file.path.display().to_string();
     part.read_to_end(&mut bytes).map_err(|source| SourceError::Read { file: name(), offset: plan.offset, source })?;
-    if ring::digest::digest(&ring::digest::SHA256, &bytes).as_ref() != plan.sha256 {
+    if ShardPlan::digest_of(&bytes) != plan.digest {
         let change = file.changed()?.unwrap_or(Change::Modified { was_us: file.modified_us, now_us: file.modified_us });
         return Err(file.change_error(change));
     }

@@ -8,7 +8,7 @@ use ensemble_protocol::v1;
 use ensemble_sources::csv::Dialect;
 use ensemble_store::{JobId, JobNumber, Position, Rank};
 
-use crate::{NoSuchFile, SpecError};
+use crate::{SpecError, ValidateError};
 
 /// A job's specification, compiled. Shared by all shards of the job.
 #[derive(Debug)]
@@ -72,8 +72,8 @@ impl JobContext {
     ///
     /// # Errors
     /// Where the job has no such file: shard and job do not belong together.
-    pub fn file(&self, file: u32) -> Result<&FileContext, NoSuchFile> {
-        self.files.get(file as usize).ok_or(NoSuchFile { file, files: self.files.len() })
+    pub fn file(&self, file: u32) -> Result<&FileContext, ValidateError> {
+        self.files.get(file as usize).ok_or(ValidateError::NoSuchFile { file, files: self.files.len() })
     }
 
     /// The rank of the row at `position`.

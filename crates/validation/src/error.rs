@@ -1,6 +1,7 @@
 //! What cannot be validated.
 
 use ensemble_contract::{BindError, ContractError};
+use ensemble_gold::GoldError;
 
 /// A job's specification that this process cannot work under.
 #[derive(Debug, thiserror::Error)]
@@ -27,12 +28,18 @@ pub enum SpecError {
     JobId(String),
 }
 
-/// A shard that names a file that its job does not have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the shard names file {file}, and its job has {files} files")]
-pub struct NoSuchFile {
-    /// The file's number.
-    pub file: u32,
-    /// How many files the job has.
-    pub files: usize,
+/// A shard that cannot be judged. None of it passes by itself.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ValidateError {
+    /// The shard names a file that its job does not have: they do not belong together.
+    #[error("the shard names file {file}, and its job has {files} files")]
+    NoSuchFile {
+        /// The file's number.
+        file: u32,
+        /// How many files the job has.
+        files: usize,
+    },
+    /// A row that the contract accepts does not fit its gold, which a contract that compiles rules out.
+    #[error(transparent)]
+    Gold(#[from] GoldError),
 }

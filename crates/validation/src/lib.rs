@@ -8,5 +8,5 @@ mod error;
 mod validate;
 
 pub use context::{FileContext, JobContext};
-pub use error::{NoSuchFile, SpecError};
-pub use validate::{ValidatedShard, validate};
+pub use error::{SpecError, ValidateError};
+pub use validate::{Fold, ValidatedShard, validate};

@@ -3,6 +3,8 @@
 //! This is step 3 of the commit protocol (ARCHITECTURE.md), in bulk: all keys of a shard go through *insert*, *read*
 //! and *replace* together, and those that lost a race go round again.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use ensemble_store::{Claim, Insert, NewClaim, Rank, Replacement, Retry, ShardId, SilverDoc, Store, StoreError};
 
@@ -14,13 +16,19 @@ const PRUNE_ABOVE: usize = 4;
 pub(crate) enum Outcome {
     /// The key has a lower rank.
     Duplicate,
+    /// The claim stands, as it is, where there was none.
+    New,
     /// The claim stands, or stood.
-    Claimed {
-        /// The row as stored: an earlier attempt's, of whatever version it was.
-        fields: Bytes,
-        /// The claim that this one displaced.
-        before: Option<Claim>,
-    },
+    Stands(Box<Standing>),
+}
+
+/// A claim that displaced another, or that an earlier attempt made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Standing {
+    /// The row as stored: an earlier attempt's, of whatever version it was.
+    pub(crate) fields: Bytes,
+    /// The claim that this one displaced.
+    pub(crate) before: Option<Claim>,
 }
 
 /// Claims every key; the outcomes are in the order of the claims. No key occurs twice.
@@ -31,7 +39,7 @@ pub(crate) async fn claim_all(
     store: &dyn Store,
     retry: &mut Retry<'_>,
     silver: &str,
-    claims: &[NewClaim],
+    claims: &Arc<Vec<NewClaim>>,
 ) -> Result<Vec<Outcome>, StoreError> {
     let mut outcomes = vec![None; claims.len()];
     let mut open: Vec<usize> = (0..claims.len()).collect();
@@ -55,18 +63,19 @@ async fn insert(
     store: &dyn Store,
     retry: &mut Retry<'_>,
     silver: &str,
-    claims: &[NewClaim],
+    claims: &Arc<Vec<NewClaim>>,
     open: &[usize],
     outcomes: &mut [Option<Outcome>],
 ) -> Result<Vec<usize>, StoreError> {
-    let batch = || open.iter().map(|&i| claims[i].clone()).collect();
-    let inserted = retry.run(|| store.insert_claims(silver, batch())).await?;
+    let batch = match open.len() == claims.len() {
+        true => Arc::clone(claims),
+        false => Arc::new(open.iter().map(|&i| claims[i].clone()).collect()),
+    };
+    let inserted = retry.run(|| store.insert_claims(silver, Arc::clone(&batch))).await?;
     let mut refused = Vec::new();
     for (&i, insert) in open.iter().zip(inserted) {
         match insert {
-            Insert::Inserted => {
-                outcomes[i] = Some(Outcome::Claimed { fields: claims[i].claim.fields.clone(), before: None });
-            }
+            Insert::Inserted => outcomes[i] = Some(Outcome::New),
             Insert::Present => refused.push(i),
         }
     }
@@ -106,7 +115,8 @@ async fn displace(
     for ((i, replacement), replaced) in replacing.into_iter().zip(replacements).zip(replaced) {
         if replaced {
             let before = replacement.doc.displaced.last().cloned();
-            outcomes[i] = Some(Outcome::Claimed { fields: replacement.doc.live.fields, before });
+            let standing = Standing { fields: replacement.doc.live.fields, before };
+            outcomes[i] = Some(Outcome::Stands(Box::new(standing)));
         } else {
             again.push(i);
         }
@@ -126,7 +136,7 @@ fn judge(mine: &Claim, doc: SilverDoc) -> Verdict {
     chain.push(live);
     if let Some(at) = chain.iter().position(|c| c.rank == mine.rank && c.shard == mine.shard) {
         let before = at.checked_sub(1).map(|i| chain[i].clone());
-        return Verdict::Known(Outcome::Claimed { fields: chain[at].fields.clone(), before });
+        return Verdict::Known(Outcome::Stands(Box::new(Standing { fields: chain[at].fields.clone(), before })));
     }
     if expected.0 <= mine.rank {
         return Verdict::Known(Outcome::Duplicate);

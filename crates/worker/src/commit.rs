@@ -9,13 +9,13 @@ use bytes::Bytes;
 use ensemble_events::{AcceptedRow, EventLog, RejectedRow, ShardEvents};
 use ensemble_gold::Folder;
 use ensemble_store::{
-    Clock, Decision, DecisionRecord, ErrorClass, LedgerEntry, NewClaim, Retry, ShardPlan, Store, decide, settle,
+    Claim, Clock, Decision, DecisionRecord, ErrorClass, LedgerEntry, NewClaim, Retry, ShardPlan, Store, decide, settle,
 };
-use ensemble_validation::{JobContext, ValidatedShard, validate};
+use ensemble_validation::{Fold, JobContext, ValidatedShard, validate};
 
 use crate::{
     CommitError,
-    claims::{Outcome, claim_all},
+    claims::{Outcome, Standing, claim_all},
 };
 
 /// A shard that is ready to be committed.
@@ -64,43 +64,55 @@ impl Committer {
         let panicked = validated.panicked.clone();
         let mine = DecisionRecord { plan: plan.clone(), decision: Decision::Process { bytes, panicked } };
         let first = decide(store, &mut retry, mine).await?;
-        let validated = match first.decision {
+        let mut validated = match first.decision {
             Decision::Aside { reason, .. } => {
                 let entry = LedgerEntry::set_aside(first.plan, reason, self.clock.now_us());
                 return Ok(settle(store, &mut retry, entry).await?);
             }
             // The first decision is to be obeyed, also where it saw other bytes or other panics.
             Decision::Process { bytes, panicked } if panicked != validated.panicked || first.plan != plan => {
-                validate(&job, &first.plan, bytes, &panicked)?
+                validate(&job, &first.plan, bytes, &panicked, Fold::Claims)?
             }
             Decision::Process { .. } => validated,
         };
         let outcomes = claim_all(store, &mut retry, &job.contract.silver, &validated.claims).await?;
-        let entry = self.entry(&job, first.plan, &validated, &outcomes)?;
+        let entry = self.entry(&job, first.plan, &mut validated, &outcomes)?;
         self.deliver(&job, &entry.plan, validated, outcomes, &mut retry).await?;
         Ok(settle(store, &mut retry, entry).await?)
     }
 
-    /// Counts the shard and folds its gold delta: the rows that stand less the rows that they displaced.
+    /// Counts the shard and takes its gold, corrected to the delta: the rows that stand less those that they displaced.
     fn entry(
         &self,
         job: &JobContext,
         plan: ShardPlan,
-        validated: &ValidatedShard,
+        validated: &mut ValidatedShard,
         outcomes: &[Outcome],
     ) -> Result<LedgerEntry, CommitError> {
         let (mut claims, mut duplicates) = (0, validated.duplicates);
         let (mut displaced_same, mut updated) = (0, 0);
-        let mut folder = Folder::new(&job.views);
-        for outcome in outcomes {
-            let Outcome::Claimed { fields, before } = outcome else {
-                duplicates += 1;
-                continue;
+        // Nearly always every claim stands, and their sum is known; so only what differs from it is folded here.
+        let mut differs = Folder::new(&job.views);
+        for (mine, outcome) in validated.claims.iter().zip(outcomes) {
+            let before = match outcome {
+                Outcome::Duplicate => {
+                    duplicates += 1;
+                    differs.subtract(&mine.claim.fields)?;
+                    continue;
+                }
+                Outcome::New => None,
+                Outcome::Stands(standing) => {
+                    let Standing { fields, before } = &**standing;
+                    if *fields != mine.claim.fields {
+                        differs.subtract(&mine.claim.fields)?;
+                        differs.add(fields)?;
+                    }
+                    before.as_ref()
+                }
             };
             claims += 1;
-            folder.add(fields)?;
             if let Some(before) = before {
-                folder.subtract(&before.fields)?;
+                differs.subtract(&before.fields)?;
                 if before.shard.job == plan.shard.job {
                     displaced_same += 1;
                 } else {
@@ -108,6 +120,8 @@ impl Committer {
                 }
             }
         }
+        let mut delta = std::mem::take(&mut validated.gold);
+        delta.merge(&differs.finish())?;
         let mut rejected_by_rule = BTreeMap::new();
         for letter in &validated.dead_letters {
             *rejected_by_rule.entry(letter.rule.clone()).or_default() += 1;
@@ -121,7 +135,7 @@ impl Committer {
             displaced_same,
             updated,
             rejected_by_rule,
-            delta: folder.finish().encode().into(),
+            delta: delta.encode().into(),
             settled_at_us: self.clock.now_us(),
         })
     }
@@ -139,7 +153,7 @@ impl Committer {
         if !letters.is_empty() {
             retry.run(|| self.store.put_dead_letters(letters.clone())).await?;
         }
-        let events = ShardEvents {
+        let events = Arc::new(ShardEvents {
             job: job.id,
             shard: plan.shard,
             contract: job.contract.name.clone(),
@@ -156,8 +170,8 @@ impl Committer {
                     rules: l.rules.clone(),
                 })
                 .collect(),
-        };
-        while let Err(e) = self.events.append(events.clone()).await {
+        });
+        while let Err(e) = self.events.append(Arc::clone(&events)).await {
             if e.class() != ErrorClass::Transient {
                 return Err(e.into());
             }
@@ -168,17 +182,19 @@ impl Committer {
 }
 
 /// The rows whose claim stands, in the order of their positions, as stored.
-fn accepted_rows(job: &JobContext, claims: Vec<NewClaim>, outcomes: Vec<Outcome>) -> Vec<AcceptedRow> {
-    let mut rows: Vec<AcceptedRow> = claims
+fn accepted_rows(job: &JobContext, claims: Arc<Vec<NewClaim>>, outcomes: Vec<Outcome>) -> Vec<AcceptedRow> {
+    let mut rows: Vec<AcceptedRow> = Arc::unwrap_or_clone(claims)
         .into_iter()
         .zip(outcomes)
-        .filter_map(|(NewClaim { key, claim }, outcome)| match outcome {
-            Outcome::Duplicate => None,
-            Outcome::Claimed { fields, .. } => {
-                Some(AcceptedRow { position: job.position(claim.rank), rank: claim.rank, key, fields })
-            }
+        .filter_map(|(NewClaim { key, claim: Claim { rank, fields, .. } }, outcome)| {
+            let fields = match outcome {
+                Outcome::Duplicate => return None,
+                Outcome::New => fields,
+                Outcome::Stands(standing) => standing.fields,
+            };
+            Some(AcceptedRow { position: job.position(rank), rank, key, fields })
         })
         .collect();
-    rows.sort_unstable_by_key(|r| r.position);
+    rows.sort_by_cached_key(|row| row.position);
     rows
 }

@@ -4,7 +4,7 @@ use ensemble_contract::RowError;
 use ensemble_events::EventsError;
 use ensemble_gold::GoldError;
 use ensemble_store::{ErrorClass, StoreError};
-use ensemble_validation::NoSuchFile;
+use ensemble_validation::ValidateError;
 
 /// Why a shard could not be committed.
 #[derive(Debug, thiserror::Error)]
@@ -21,9 +21,9 @@ pub enum CommitError {
     /// Gold's sums do not fit.
     #[error(transparent)]
     Gold(#[from] GoldError),
-    /// Shard and job do not belong together.
+    /// The shard cannot be judged.
     #[error(transparent)]
-    NoSuchFile(#[from] NoSuchFile),
+    Validate(#[from] ValidateError),
 }
 
 impl CommitError {
@@ -33,7 +33,7 @@ impl CommitError {
             Self::Store(e) => e.class(),
             Self::Events(e) => e.class(),
             Self::Row(_) | Self::Gold(_) => ErrorClass::Fatal,
-            Self::NoSuchFile(_) => ErrorClass::Invalid,
+            Self::Validate(_) => ErrorClass::Invalid,
         }
     }
 }

@@ -7,7 +7,7 @@ use std::{num::NonZeroUsize, sync::Arc};
 
 use bytes::Bytes;
 use ensemble_store::{ShardId, ShardPlan};
-use ensemble_validation::{JobContext, ValidatedShard, validate};
+use ensemble_validation::{Fold, JobContext, ValidatedShard, validate};
 use ractor::{
     Actor, ActorProcessingErr, ActorRef, SpawnErr,
     factory::{Factory, FactoryArguments, FactoryRef, Job, Worker, WorkerId, queues, routing, worker_builder},
@@ -95,10 +95,10 @@ impl Worker for Validator {
 }
 
 fn judge(job: &JobContext, plan: &ShardPlan, bytes: Bytes, check_hash: bool) -> Judged {
-    if check_hash && ring::digest::digest(&ring::digest::SHA256, &bytes).as_ref() != plan.sha256 {
+    if check_hash && ShardPlan::digest_of(&bytes) != plan.digest {
         return Judged::Damaged;
     }
-    match validate(job, plan, bytes, &[]) {
+    match validate(job, plan, bytes, &[], Fold::Claims) {
         Ok(validated) => Judged::Valid(validated),
         Err(e) => Judged::Crashed(e.to_string()),
     }

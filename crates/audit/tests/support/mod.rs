@@ -15,7 +15,7 @@ use ensemble_store::{
     NewClaim, Replacement, SilverDoc, Stamp, Store,
 };
 use ensemble_supervisor::{JobRecord, JobState, Office, SourceReader, Submission, Totals, list_jobs, load_gold};
-use ensemble_validation::{JobContext, ValidatedShard, validate};
+use ensemble_validation::{Fold, JobContext, ValidatedShard, validate};
 
 pub const SONGS: &str = r#"
 name = "songs"
@@ -197,7 +197,7 @@ impl World {
             self.store.insert_ledger(&entry).await.unwrap();
             return Some(entry);
         }
-        let mut judged = validate(context, &plan, bytes.clone(), &[]).unwrap();
+        let mut judged = validate(context, &plan, bytes.clone(), &[], Fold::Nothing).unwrap();
         let decision = Decision::Process { bytes, panicked: Vec::new() };
         let mut record = DecisionRecord { plan, decision };
         (hooks.decision)(&mut record);
@@ -215,10 +215,11 @@ impl World {
         (hooks.letters)(&mut letters);
         self.store.put_dead_letters(letters).await.unwrap();
         let mut entry = entry(context, plan, &judged, &outcomes);
-        judged.claims = judged.claims.into_iter().zip(&outcomes).filter_map(|(c, o)| o.as_ref().map(|_| c)).collect();
+        let stands = |(claim, outcome): (&NewClaim, &Option<_>)| outcome.as_ref().map(|_| claim.clone());
+        judged.claims = Arc::new(judged.claims.iter().zip(&outcomes).filter_map(stands).collect());
         let mut events = events(context, &entry, judged);
         if (hooks.events)(&mut events) {
-            self.log.append(events).await.unwrap();
+            self.log.append(events.into()).await.unwrap();
         }
         if ends(Step::Entry) {
             return None;
@@ -230,7 +231,7 @@ impl World {
 
     /// `None` for a duplicate, else the claim that was displaced.
     async fn claim(&self, silver: &str, claims: &[NewClaim]) -> Vec<Option<Option<Claim>>> {
-        let inserted = self.store.insert_claims(silver, claims.to_vec()).await.unwrap();
+        let inserted = self.store.insert_claims(silver, claims.to_vec().into()).await.unwrap();
         let mut outcomes: Vec<Option<Option<Claim>>> = inserted.iter().map(|_| Some(None)).collect();
         let mut open: Vec<usize> = (0..claims.len()).filter(|i| inserted[*i] == Insert::Present).collect();
         while !open.is_empty() {
@@ -312,8 +313,7 @@ fn entry(
 }
 
 fn events(context: &JobContext, entry: &LedgerEntry, judged: ValidatedShard) -> ShardEvents {
-    let mut accepted: Vec<AcceptedRow> = judged
-        .claims
+    let mut accepted: Vec<AcceptedRow> = Arc::unwrap_or_clone(judged.claims)
         .into_iter()
         .map(|NewClaim { key, claim }| AcceptedRow {
             position: context.position(claim.rank),

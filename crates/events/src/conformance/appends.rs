@@ -17,7 +17,7 @@ pub async fn what_was_appended_is_read_back(place: &dyn Place) {
     let shards =
         [sample_shard(1, 0, 10), shard_without_rows(1, 1), shard_with_every_kind_of_text(2, 0), large_shard(1, 2)];
     for shard in &shards {
-        log.append(shard.clone()).await.unwrap();
+        log.append(shard.clone().into()).await.unwrap();
     }
     assert!(place.read_all(&*log).await == shards, "the log holds something else than was appended");
     log.close().await.unwrap();
@@ -30,7 +30,7 @@ pub async fn a_repeat_keeps_its_ids(place: &dyn Place) {
     // Decided again by another worker, a moment later.
     let again = ShardEvents { time_us: first.time_us + 5, ..first.clone() };
     for shard in [&first, &first, &again] {
-        log.append(shard.clone()).await.unwrap();
+        log.append(shard.clone().into()).await.unwrap();
     }
     let all = place.read_all(&*log).await;
     assert!(!all.is_empty());
@@ -46,7 +46,7 @@ pub async fn appends_of_one_caller_keep_their_order(place: &dyn Place) {
     let log = place.open().await;
     let order: Vec<u32> = (0..40).map(|n| (n * 17) % 40).collect();
     for number in &order {
-        log.append(sample_shard(1, *number, 3)).await.unwrap();
+        log.append(sample_shard(1, *number, 3).into()).await.unwrap();
     }
     let read: Vec<u32> = place.read_all(&*log).await.iter().map(|e| e.shard.number).collect();
     assert_eq!(read, order);
@@ -57,7 +57,7 @@ async fn append_a_hundred(log: &Arc<dyn EventLog>) {
     let mut tasks = Vec::new();
     for number in 0..100 {
         let log = log.clone();
-        tasks.push(tokio::spawn(async move { log.append(sample_shard(1, number, 20)).await }));
+        tasks.push(tokio::spawn(async move { log.append(sample_shard(1, number, 20).into()).await }));
     }
     for task in tasks {
         task.await.unwrap().unwrap();
@@ -88,7 +88,7 @@ pub async fn what_was_acknowledged_is_there_again(place: &dyn Place) {
     drop(log);
     let log = place.open().await;
     assert_the_hundred(place, &*log).await;
-    log.append(sample_shard(2, 0, 1)).await.unwrap();
+    log.append(sample_shard(2, 0, 1).into()).await.unwrap();
     log.close().await.unwrap();
     let log = place.open().await;
     assert!(place.read_all(&*log).await.contains(&sample_shard(2, 0, 1)));
@@ -99,9 +99,9 @@ pub async fn what_was_acknowledged_is_there_again(place: &dyn Place) {
 pub async fn a_closed_log_answers_closed(place: &dyn Place) {
     let log = place.open().await;
     let shard = sample_shard(1, 0, 1);
-    log.append(shard.clone()).await.unwrap();
+    log.append(shard.clone().into()).await.unwrap();
     log.close().await.unwrap();
-    assert!(matches!(log.append(shard.clone()).await, Err(EventsError::Closed)));
+    assert!(matches!(log.append(shard.clone().into()).await, Err(EventsError::Closed)));
     assert!(matches!(log.scan(LogCursor::default(), 1).await, Err(EventsError::Closed) | Ok(None)));
     assert!(matches!(log.job_ended(shard.job).await, Err(EventsError::Closed)));
     log.close().await.unwrap();
@@ -112,7 +112,7 @@ pub async fn a_closed_log_answers_closed(place: &dyn Place) {
 pub async fn an_ended_job_may_be_named_again(place: &dyn Place) {
     let log = place.open().await;
     let shard = sample_shard(1, 0, 1);
-    log.append(shard.clone()).await.unwrap();
+    log.append(shard.clone().into()).await.unwrap();
     for job in [shard.job, shard.job, sample_shard(9, 0, 0).job] {
         log.job_ended(job).await.unwrap();
     }

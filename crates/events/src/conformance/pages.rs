@@ -20,7 +20,7 @@ pub async fn pages_of_every_size_agree(place: &dyn Place) {
     let log = place.open().await;
     let shards: Vec<ShardEvents> = (0..12).map(|n| sample_shard(1, n, u64::from(n))).collect();
     for shard in &shards {
-        log.append(shard.clone()).await.unwrap();
+        log.append(shard.clone().into()).await.unwrap();
     }
     for limit in 1..=13 {
         let (mut at, mut after) = (0, LogCursor::default());
@@ -44,7 +44,7 @@ pub async fn a_cursor_stays_good_while_the_log_grows(place: &dyn Place) {
     let log = place.open().await;
     let mut after = LogCursor::default();
     for number in 0..10 {
-        log.append(sample_shard(1, number, 2)).await.unwrap();
+        log.append(sample_shard(1, number, 2).into()).await.unwrap();
         let Some(page) = log.scan(after, 100).await.unwrap() else { return };
         assert_eq!(page.shards().map(|s| s.number).collect::<Vec<_>>(), [number]);
         after = page.next;

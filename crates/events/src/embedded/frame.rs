@@ -1,4 +1,4 @@
-//! One record of a segment: a header of 56 bytes, then the encoded events, compressed where that saves a quarter.
+//! One record of a segment: a header of 56 bytes, then the encoded events, compressed where that saves a third.
 //!
 //! | bytes | header |
 //! |---|---|
@@ -22,7 +22,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use ensemble_store::JobId;
+use ensemble_store::{JobId, compress_if_it_pays};
 use lz4_flex::block;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -33,8 +33,6 @@ pub(super) const MAGIC: [u8; 4] = *b"ENSL";
 const VERSION: u8 = 1;
 /// The largest plain body. A shard is about a megabyte; this only bounds what a reader allocates.
 const MAX_BODY_BYTES: u64 = 1 << 30;
-/// How much of a body is compressed to see whether the rest is worth it.
-const PROBE_BYTES: usize = 32 << 10;
 
 /// A record that is ready to be written but for its place.
 pub(super) struct Frame {
@@ -52,7 +50,7 @@ impl Frame {
         if plain_len > MAX_BODY_BYTES {
             return Err(EventsError::TooLarge { shard: events.shard, bytes: plain_len, limit: MAX_BODY_BYTES });
         }
-        let compressed = compress(&bytes);
+        let compressed = compress_if_it_pays(&bytes[HEADER_BYTES..], HEADER_BYTES);
         let is_compressed = compressed.is_some();
         let mut bytes = compressed.unwrap_or(bytes);
         let header = Header {
@@ -82,25 +80,6 @@ impl Frame {
         let sum = xxh3_64(&self.bytes[..48]);
         self.bytes[48..HEADER_BYTES].copy_from_slice(&sum.to_le_bytes());
     }
-}
-
-/// The record with its body compressed; `None` where that does not pay.
-///
-/// Rows of ids and measurements shrink by a tenth at most, and compressing them costs several times what encoding and
-/// writing them does. So the first [`PROBE_BYTES`] are tried before the rest.
-fn compress(record: &[u8]) -> Option<Vec<u8>> {
-    let plain = &record[HEADER_BYTES..];
-    if plain.len() > 2 * PROBE_BYTES {
-        compress_body(&plain[..PROBE_BYTES])?;
-    }
-    compress_body(plain)
-}
-
-fn compress_body(plain: &[u8]) -> Option<Vec<u8>> {
-    let mut out = vec![0; HEADER_BYTES + block::get_maximum_output_size(plain.len())];
-    let len = block::compress_into(plain, &mut out[HEADER_BYTES..]).ok()?;
-    out.truncate(HEADER_BYTES + len);
-    (len <= plain.len() / 4 * 3).then_some(out)
 }
 
 /// What stands before a record's body.

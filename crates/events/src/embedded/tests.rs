@@ -79,10 +79,10 @@ async fn an_unknown_format_is_refused() {
 async fn a_writer_that_panics_answers_with_an_error() {
     let place = EmbeddedPlace::new();
     let log = place.open_embedded().unwrap();
-    log.append(sample_shard(1, 0, 1)).await.unwrap();
+    log.append(sample_shard(1, 0, 1).into()).await.unwrap();
     let _ = log.send(Command::Panic).await;
     for _ in 0..2 {
-        let e = log.append(sample_shard(1, 1, 1)).await.unwrap_err();
+        let e = log.append(sample_shard(1, 1, 1).into()).await.unwrap_err();
         assert_eq!(e.class(), ErrorClass::Fatal, "{e}");
         assert!(log.job_ended(sample_shard(1, 1, 1).job).await.is_err());
     }
@@ -90,7 +90,7 @@ async fn a_writer_that_panics_answers_with_an_error() {
     assert!(log.close().await.unwrap_err().to_string().contains("unexpectedly"));
     drop(log);
     let log = place.open_embedded().unwrap();
-    log.append(sample_shard(1, 1, 1)).await.unwrap();
+    log.append(sample_shard(1, 1, 1).into()).await.unwrap();
     assert_eq!(place.read_all(&*log).await.len(), 2);
 }
 
@@ -101,7 +101,7 @@ async fn closing_finishes_what_waits() {
     let appends: Vec<_> = (0..50)
         .map(|n| {
             let log = log.clone();
-            tokio::spawn(async move { log.append(sample_shard(1, n, 50)).await })
+            tokio::spawn(async move { log.append(sample_shard(1, n, 50).into()).await })
         })
         .collect();
     tokio::task::yield_now().await;
@@ -154,7 +154,7 @@ async fn a_record_is_compressed_only_where_that_pays() {
     let place = EmbeddedPlace::new();
     let log = place.open_embedded().unwrap();
     for shard in &shards {
-        log.append(shard.clone()).await.unwrap();
+        log.append(shard.clone().into()).await.unwrap();
     }
     assert!(place.read_all(&*log).await == shards);
 }

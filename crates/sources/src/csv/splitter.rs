@@ -114,7 +114,7 @@ impl UnsealedShard {
     /// Computes the digest.
     pub fn seal(self) -> PlannedShard {
         let Self { mut plan, bytes } = self;
-        plan.sha256.copy_from_slice(ring::digest::digest(&ring::digest::SHA256, &bytes).as_ref());
+        plan.digest = ShardPlan::digest_of(&bytes);
         PlannedShard { plan, bytes }
     }
 
@@ -251,7 +251,7 @@ impl<R: Read> Splitter<R> {
             header_bytes: if self.at.offset == 0 { self.options.header_bytes } else { 0 },
             last_of_file,
             kind,
-            sha256: [0; 32],
+            digest: [0; 32],
         };
         self.at.offset += plan.length;
         self.at.line = next_line;

@@ -127,7 +127,7 @@ pub async fn closed_stores_answer_closed(fixture: &impl Fixture) {
         store.insert_ledger(&sample::entry(shard, 1)).await?;
         store.close().await?;
         store.close().await?;
-        for result in [store.ledger(shard).await.err(), store.insert_claims("s", Vec::new()).await.err()] {
+        for result in [store.ledger(shard).await.err(), store.insert_claims("s", Vec::new().into()).await.err()] {
             assert!(matches!(result, Some(StoreError::Closed)), "{result:?}");
             assert_eq!(result.map(|e| e.class()), Some(ErrorClass::Fatal));
         }

@@ -16,9 +16,9 @@ pub fn shard(job: u64, number: u32) -> ShardId {
 
 /// A plan whose hash tells `content` apart from other contents.
 pub fn plan(shard: ShardId, content: &[u8]) -> ShardPlan {
-    let mut sha256 = [0; 32];
+    let mut digest = [0; 32];
     content.iter().enumerate().for_each(|(at, byte)| {
-        if let Some(slot) = sha256.get_mut(at % 32) {
+        if let Some(slot) = digest.get_mut(at % 32) {
             *slot = u8::wrapping_add(*slot, byte.wrapping_mul(31)).rotate_left(3);
         }
     });
@@ -32,7 +32,7 @@ pub fn plan(shard: ShardId, content: &[u8]) -> ShardPlan {
         header_bytes: 11,
         last_of_file: true,
         kind: ShardKind::Records,
-        sha256,
+        digest,
     }
 }
 

@@ -37,18 +37,18 @@ pub async fn claims_are_inserted_where_absent(fixture: &impl Fixture) {
             keys.iter().map(|k| sample::new_claim(key(*k), claim(k))).collect()
         };
         assert_eq!(store.read_claims(SILVER, vec![key(1)]).await?, [None]);
-        assert_eq!(store.insert_claims(SILVER, claims(0, &[1, 2, 3])).await?, [Insert::Inserted; 3]);
-        let mixed = store.insert_claims(SILVER, claims(1, &[9, 3, 7, 1])).await?;
+        assert_eq!(store.insert_claims(SILVER, claims(0, &[1, 2, 3]).into()).await?, [Insert::Inserted; 3]);
+        let mixed = store.insert_claims(SILVER, claims(1, &[9, 3, 7, 1]).into()).await?;
         assert_eq!(mixed, [Insert::Inserted, Insert::Present, Insert::Inserted, Insert::Present]);
-        assert_eq!(store.insert_claims(SILVER, claims(0, &[1, 2, 3])).await?, [Insert::Present; 3]);
-        assert_eq!(store.insert_claims(SILVER, Vec::new()).await?, []);
+        assert_eq!(store.insert_claims(SILVER, claims(0, &[1, 2, 3]).into()).await?, [Insert::Present; 3]);
+        assert_eq!(store.insert_claims(SILVER, Vec::new().into()).await?, []);
         drop(store);
         let store = fixture.open().await;
         let keys = [1, 2, 3, 7, 9].map(key).to_vec();
         let fields = |doc: Option<SilverDoc>| doc.map(|d| d.live.fields);
         let stored: Vec<_> = store.read_claims(SILVER, keys).await?.into_iter().map(fields).collect();
         assert_eq!(stored, ["0/1", "0/2", "0/3", "1/7", "1/9"].map(|f| Some(Bytes::from_static(f.as_bytes()))));
-        assert_eq!(store.insert_claims(SILVER, claims(5, &[9, 10])).await?, [Insert::Present, Insert::Inserted]);
+        assert_eq!(store.insert_claims(SILVER, claims(5, &[9, 10]).into()).await?, [Insert::Present, Insert::Inserted]);
         Ok(())
     })
     .await;
@@ -62,9 +62,9 @@ pub async fn a_batch_of_ten_thousand_claims_is_inserted(fixture: &impl Fixture) 
         let claims: Vec<_> = (0..10_000)
             .map(|n| sample::new_claim(key(n), sample::claim([1, n as i64, 0], shard, vec![n as u8; 115])))
             .collect();
-        let inserted = store.insert_claims(SILVER, claims.clone()).await?;
+        let inserted = store.insert_claims(SILVER, claims.clone().into()).await?;
         assert!(inserted.len() == 10_000 && inserted.iter().all(|i| *i == Insert::Inserted));
-        let repeated = store.insert_claims(SILVER, claims.clone()).await?;
+        let repeated = store.insert_claims(SILVER, claims.clone().into()).await?;
         assert!(repeated.len() == 10_000 && repeated.iter().all(|i| *i == Insert::Present));
         drop(store);
         let store = fixture.open().await;
@@ -84,8 +84,8 @@ pub async fn a_hundred_claimants_share_the_keys(fixture: &impl Fixture) {
                 let store = Arc::clone(&store);
                 tokio::spawn(async move {
                     let claim = sample::claim([1, 0, i64::from(claimant)], sample::shard(1, claimant), "fields");
-                    let claims = (0..50).map(|n| sample::new_claim(key(n), claim.clone())).collect();
-                    store.insert_claims(SILVER, claims).await
+                    let claims: Vec<_> = (0..50).map(|n| sample::new_claim(key(n), claim.clone())).collect();
+                    store.insert_claims(SILVER, claims.into()).await
                 })
             })
             .collect();
@@ -113,8 +113,8 @@ pub async fn documents_are_read_in_the_order_asked(fixture: &impl Fixture) {
     check(async {
         let store = fixture.open().await;
         let claim = |n: u64| sample::claim([1, n as i64, 0], sample::shard(1, 0), format!("{n}"));
-        let claims = (0..20).map(|n| sample::new_claim(key(n), claim(n))).collect();
-        store.insert_claims(SILVER, claims).await?;
+        let claims: Vec<_> = (0..20).map(|n| sample::new_claim(key(n), claim(n))).collect();
+        store.insert_claims(SILVER, claims.into()).await?;
         let asked = [7, 3, 99, 3, 19, 0, 100];
         let docs = store.read_claims(SILVER, asked.map(key).to_vec()).await?;
         let expected: Vec<_> = asked.into_iter().map(|n| (n < 20).then(|| sample::doc(claim(n)))).collect();
@@ -135,7 +135,7 @@ pub async fn replacements_need_the_live_stamp(fixture: &impl Fixture) {
         let replace = |key: &'static str, expected, doc: &SilverDoc| {
             vec![Replacement { key: Bytes::from_static(key.as_bytes()), expected, doc: doc.clone() }]
         };
-        store.insert_claims(SILVER, vec![sample::new_claim("k", first.clone())]).await?;
+        store.insert_claims(SILVER, vec![sample::new_claim("k", first.clone())].into()).await?;
         assert_eq!(store.replace_claims(SILVER, replace("absent", (first.rank, first.shard), &doc)).await?, [false]);
         assert_eq!(store.replace_claims(SILVER, replace("k", (second.rank, first.shard), &doc)).await?, [false]);
         assert_eq!(store.replace_claims(SILVER, replace("k", (first.rank, second.shard), &doc)).await?, [false]);
@@ -160,7 +160,9 @@ pub async fn one_of_many_replacements_wins(fixture: &impl Fixture) {
     check(async {
         let store = fixture.open().await;
         let first = sample::claim([100, 0, 0], sample::shard(1, 0), "first");
-        store.insert_claims(SILVER, (0..10).map(|n| sample::new_claim(key(n), first.clone())).collect()).await?;
+        store
+            .insert_claims(SILVER, (0..10).map(|n| sample::new_claim(key(n), first.clone())).collect::<Vec<_>>().into())
+            .await?;
         let tasks: Vec<_> = (0..50_u32)
             .map(|writer| {
                 let (store, expected) = (Arc::clone(&store), (first.rank, first.shard));
@@ -215,8 +217,8 @@ pub async fn keys_of_every_kind_are_kept(fixture: &impl Fixture) {
         keys.extend(["k".repeat(1024), "k".repeat(1023), "é".repeat(512)].map(Bytes::from));
         let claim = |k: &Bytes| sample::claim([1, 2, 3], sample::shard(1, 0), [b"of ", &k[..]].concat());
         let claims: Vec<_> = keys.iter().map(|k| sample::new_claim(k.clone(), claim(k))).collect();
-        assert_eq!(store.insert_claims(SILVER, claims.clone()).await?, vec![Insert::Inserted; keys.len()]);
-        assert_eq!(store.insert_claims(SILVER, claims).await?, vec![Insert::Present; keys.len()]);
+        assert_eq!(store.insert_claims(SILVER, claims.clone().into()).await?, vec![Insert::Inserted; keys.len()]);
+        assert_eq!(store.insert_claims(SILVER, claims.into()).await?, vec![Insert::Present; keys.len()]);
         let docs = store.read_claims(SILVER, keys.clone()).await?;
         assert!(docs.iter().zip(&keys).all(|(doc, k)| *doc == Some(sample::doc(claim(k)))));
         keys.sort();
@@ -235,8 +237,8 @@ pub async fn silver_is_scanned_in_order_of_its_keys(fixture: &impl Fixture) {
         let mut expected = BTreeMap::new();
         for part in 0..5 {
             let numbers: Vec<_> = (0..40).map(|n| n * 5 + part).collect();
-            let claims = numbers.iter().map(|n| sample::new_claim(key(*n), claim(*n, "new"))).collect();
-            store.insert_claims(SILVER, claims).await?;
+            let claims: Vec<_> = numbers.iter().map(|n| sample::new_claim(key(*n), claim(*n, "new"))).collect();
+            store.insert_claims(SILVER, claims.into()).await?;
             expected.extend(numbers.iter().map(|n| (key(*n), sample::doc(claim(*n, "new")))));
         }
         for n in [3, 77, 150] {
@@ -268,7 +270,10 @@ pub async fn collections_are_apart(fixture: &impl Fixture) {
         let store = fixture.open().await;
         for silver in ["tracks", "albums"] {
             let claim = sample::claim([1, 0, 0], sample::shard(1, 0), silver);
-            assert_eq!(store.insert_claims(silver, vec![sample::new_claim("k", claim)]).await?, [Insert::Inserted]);
+            assert_eq!(
+                store.insert_claims(silver, vec![sample::new_claim("k", claim)].into()).await?,
+                [Insert::Inserted]
+            );
         }
         for silver in ["tracks", "albums"] {
             let page = all(&*store, silver, 10).await?;

@@ -115,7 +115,7 @@ fn spooled_location(engine: &Engine, plan: &ShardPlan, length: usize) -> Result<
     let key = shard_key(plan.shard);
     let Some(value) = engine.get(&engine.spool, &key)? else { return Ok(None) };
     let (spooled, location) = record::decode_spooled(&value).map_err(|e| damaged("spooled shard", &key, e))?;
-    Ok((spooled.sha256 == plan.sha256 && location.raw as usize == length).then_some(location))
+    Ok((spooled.digest == plan.digest && location.raw as usize == length).then_some(location))
 }
 
 /// A shard's decision record. Blocks.

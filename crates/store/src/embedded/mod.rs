@@ -21,6 +21,7 @@
 
 mod bronze;
 mod codec;
+mod compress;
 mod cursors;
 mod engine;
 mod fault;
@@ -37,5 +38,6 @@ mod store;
 #[cfg(test)]
 mod tests;
 
+pub use compress::compress_if_it_pays;
 pub use options::EmbeddedOptions;
 pub use store::EmbeddedStore;

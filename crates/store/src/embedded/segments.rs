@@ -1,7 +1,7 @@
 //! The bytes of shards, and of long deltas: append-only files of checksummed chunks.
 //!
 //! A chunk is a header of 20 bytes, {magic, raw length, stored length, checksum} in little-endian order, and the bytes
-//! as LZ4 block, or as they are where LZ4 does not make them smaller. Records elsewhere point at chunks, with the
+//! as LZ4 block, or as they are where that does not pay. Records elsewhere point at chunks, with the
 //! lengths and the checksum, so what is behind the last record that survived a crash is cut off at the next opening.
 
 mod recover;
@@ -20,6 +20,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::{
     codec::{Cursor, Damaged},
+    compress::compress_if_it_pays,
     fault::io_error,
     layout::sync_dir,
 };
@@ -100,15 +101,14 @@ pub(super) struct Packed {
 }
 
 impl Packed {
-    /// Compresses `bytes` where that makes them smaller. Costs about 2 ms a MiB.
+    /// Compresses `bytes` where that pays. Costs up to 4 ms a MiB.
     pub(super) fn new(bytes: &Bytes) -> Result<Self, StoreError> {
         let raw = u32::try_from(bytes.len()).map_err(|_| StoreError::TooLarge {
             what: "the bytes of a shard".to_owned(),
             length: bytes.len(),
             limit: u32::MAX as usize,
         })?;
-        let compressed = lz4_flex::block::compress(bytes);
-        let stored = if compressed.len() < bytes.len() { Bytes::from(compressed) } else { bytes.clone() };
+        let stored = compress_if_it_pays(bytes, 0).map_or_else(|| bytes.clone(), Bytes::from);
         let checksum = checksum(raw, &stored);
         Ok(Self { raw, stored, checksum })
     }

@@ -136,8 +136,11 @@ impl Collection {
         let _only_one = self.filling.lock().unwrap_or_else(PoisonError::into_inner);
         if self.filter.get().is_none() {
             let filter = KeyFilter::new(self.filter_bytes);
-            for record in self.keyspace.iter() {
-                filter.put(key_hash(&record.key().map_err(|e| engine.failed(e))?));
+            let mut failed = None;
+            let hash = |record: fjall::Guard| record.key().map(|key| key_hash(&key)).map_err(|e| failed = Some(e)).ok();
+            filter.put_all(self.keyspace.iter().map_while(hash));
+            if let Some(e) = failed {
+                return Err(engine.failed(e));
             }
             // Nobody else sets it: the lock is held.
             drop(self.filter.set(filter));

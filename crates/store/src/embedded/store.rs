@@ -122,7 +122,7 @@ impl Store for EmbeddedStore {
         self.shared()?.bronze.forget(shard).await
     }
 
-    async fn insert_claims(&self, silver: &str, claims: Vec<NewClaim>) -> Result<Vec<Insert>> {
+    async fn insert_claims(&self, silver: &str, claims: Arc<Vec<NewClaim>>) -> Result<Vec<Insert>> {
         self.shared()?.silver.insert(silver, claims).await
     }
 

@@ -59,12 +59,12 @@ async fn requests_of_dropped_callers_do_no_harm() {
     let store = fixture.open().await;
     for number in 0..20_u32 {
         let claim = sample::claim([1, 0, 0], sample::shard(1, number), "fields");
-        let claims = (0..100).map(|n| sample::new_claim(format!("{n}"), claim.clone())).collect();
-        let call = store.insert_claims("tracks", claims);
+        let claims: Vec<_> = (0..100).map(|n| sample::new_claim(format!("{n}"), claim.clone())).collect();
+        let call = store.insert_claims("tracks", claims.into());
         drop(tokio::time::timeout(Duration::from_micros(300 * u64::from(number)), call).await);
     }
     let claim = sample::claim([1, 0, 0], sample::shard(2, 0), "fields");
-    store.insert_claims("tracks", vec![sample::new_claim("last", claim)]).await.unwrap();
+    store.insert_claims("tracks", vec![sample::new_claim("last", claim)].into()).await.unwrap();
     let page = store.scan_silver("tracks", None, 1000).await.unwrap();
     assert!(page.len() == 101 || page.len() == 1, "{}", page.len());
 }
@@ -74,9 +74,9 @@ async fn a_key_that_is_too_long_harms_nobody_else() {
     let fixture = EmbeddedFixture::new();
     let store = fixture.open().await;
     let claim = |key: String| sample::new_claim(key, sample::claim([1, 0, 0], sample::shard(1, 0), "fields"));
-    let error = store.insert_claims("tracks", vec![claim("k".repeat(70_000))]).await.unwrap_err();
+    let error = store.insert_claims("tracks", vec![claim("k".repeat(70_000))].into()).await.unwrap_err();
     assert!(matches!(error, StoreError::TooLarge { .. }), "{error}");
-    store.insert_claims("tracks", vec![claim("k".repeat(60_000))]).await.unwrap();
+    store.insert_claims("tracks", vec![claim("k".repeat(60_000))].into()).await.unwrap();
     assert_eq!(store.scan_silver("tracks", None, 10).await.unwrap().len(), 1);
 }
 
@@ -87,7 +87,7 @@ async fn commit_shard(store: &dyn Store, number: u32) -> Result<(), StoreError> 
     let bytes: Bytes = noise.collect();
     store.insert_decision(&sample::process(shard, &bytes)).await?;
     let claim = |n: u32| sample::new_claim(format!("{number}/{n}"), sample::claim([1, 0, 0], shard, vec![7; 100]));
-    store.insert_claims("tracks", (0..5000).map(claim).collect()).await?;
+    store.insert_claims("tracks", (0..5000).map(claim).collect::<Vec<_>>().into()).await?;
     store.insert_ledger(&sample::entry(shard, 5000)).await.map(drop)
 }
 

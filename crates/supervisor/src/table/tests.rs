@@ -18,7 +18,7 @@ fn plan(number: u32) -> ShardPlan {
         header_bytes: 0,
         last_of_file: false,
         kind: ShardKind::Records,
-        sha256: [0; 32],
+        digest: [0; 32],
     }
 }
 

@@ -1,6 +1,6 @@
 //! An event log that fails and loses replies.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use ensemble_events::{EventLog, EventsError, LogCursor, LogPage, ShardEvents};
 use ensemble_store::JobId;
@@ -51,7 +51,7 @@ impl EventLog for SimEvents {
         "simulated".to_owned()
     }
 
-    async fn append(&self, events: ShardEvents) -> Result<(), EventsError> {
+    async fn append(&self, events: Arc<ShardEvents>) -> Result<(), EventsError> {
         yield_now().await;
         let lost = {
             let mut log = lock(&self.log);
@@ -62,7 +62,7 @@ impl EventLog for SimEvents {
             if log.random.chance(refuse) {
                 return Err(EventsError::Unavailable("the call was refused".to_owned()));
             }
-            log.records.push(events);
+            log.records.push(Arc::unwrap_or_clone(events));
             let lost = log.random.chance(lose_reply);
             log.lost_replies += u64::from(lost);
             lost

@@ -1,6 +1,6 @@
 //! The store's calls: when they wait, when they fail, and when a write counts.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use ensemble_store::{
@@ -225,8 +225,8 @@ impl Store for SimStore {
         self.write_one(|replica| replica.put(Key::Spooled(shard), None)).await
     }
 
-    async fn insert_claims(&self, silver: &str, claims: Vec<NewClaim>) -> Result<Vec<Insert>> {
-        self.write(claims, |replica, new| write::claim(replica, silver, new)).await
+    async fn insert_claims(&self, silver: &str, claims: Arc<Vec<NewClaim>>) -> Result<Vec<Insert>> {
+        self.write(Arc::unwrap_or_clone(claims), |replica, new| write::claim(replica, silver, new)).await
     }
 
     async fn read_claims(&self, silver: &str, keys: Vec<Bytes>) -> Result<Vec<Option<SilverDoc>>> {

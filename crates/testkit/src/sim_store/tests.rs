@@ -39,7 +39,7 @@ mod events {
         let weather = Weather { lose_reply: 1.0, ..Weather::CALM };
         let log = Arc::new(SimEvents::new(Random::new(1), weather));
         let events = ensemble_events::conformance::sample_shard(1, 0, 3);
-        assert!(log.append(events.clone()).await.is_err());
+        assert!(log.append(events.clone().into()).await.is_err());
         assert_eq!(log.records(), [events]);
         assert_eq!(log.lost_replies(), 1);
     }

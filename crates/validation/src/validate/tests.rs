@@ -13,6 +13,9 @@ bronze = "songs_raw"
 [columns]
 id = { type = "string", required = true }
 energy = { type = "float", range = "0..=1" }
+
+[gold]
+all = { measures = ["energy"] }
 "#;
 
 fn job(keep: &str) -> JobContext {
@@ -43,12 +46,12 @@ fn plan(bytes: &[u8]) -> ShardPlan {
         header_bytes: 0,
         last_of_file: true,
         kind: ShardKind::Records,
-        sha256: [0; 32],
+        digest: [0; 32],
     }
 }
 
 fn judged(keep: &str, bytes: &'static [u8]) -> ValidatedShard {
-    validate(&job(keep), &plan(bytes), Bytes::from_static(bytes), &[]).unwrap()
+    validate(&job(keep), &plan(bytes), Bytes::from_static(bytes), &[], Fold::Claims).unwrap()
 }
 
 fn ranks(shard: &ValidatedShard) -> Vec<(&[u8], Rank)> {
@@ -61,6 +64,19 @@ fn one_claim_a_key_sorted_by_key_and_the_first_row_wins() {
     assert_eq!((shard.rows, shard.duplicates), (3, 1));
     let rank = |offset| Rank::first(JobNumber(3), Position::new(0, offset));
     assert_eq!(ranks(&shard), [(&b"a"[..], rank(106)), (b"b", rank(100))]);
+}
+
+#[test]
+fn gold_is_that_of_the_claims_alone() {
+    let (job, bytes) = (job("first"), b"b,0.1\na,0.2\nb,0.3\n");
+    let gold = |fold| validate(&job, &plan(bytes), Bytes::from_static(bytes), &[], fold).unwrap().gold;
+    let mut folder = Folder::new(&job.views);
+    for claim in judged("first", bytes).claims.iter() {
+        folder.add(&claim.claim.fields).unwrap();
+    }
+    let claims = folder.finish();
+    assert_eq!(claims.iter().map(|(_, cell)| cell.count).collect::<Vec<_>>(), [2]);
+    assert_eq!((gold(Fold::Claims), gold(Fold::Nothing)), (claims, Cells::default()));
 }
 
 #[test]
@@ -92,13 +108,22 @@ fn a_shard_that_ends_inside_a_quote_ends_with_an_unterminated_row() {
 fn the_last_piece_of_a_long_record_stands_for_its_one_row_and_the_others_for_none() {
     let head = Bytes::from(vec![b'x'; DEAD_LETTER_BYTES]);
     let last = ShardKind::LastPiece { record_offset: 40, record_length: 5_000_000, record_line: 3, head: head.clone() };
-    let shard = validate(&job("first"), &ShardPlan { kind: last, ..plan(b"x\r\n") }, Bytes::from_static(b"x\r\n"), &[])
-        .unwrap();
+    let shard = validate(
+        &job("first"),
+        &ShardPlan { kind: last, ..plan(b"x\r\n") },
+        Bytes::from_static(b"x\r\n"),
+        &[],
+        Fold::Claims,
+    )
+    .unwrap();
     let letter = &shard.dead_letters[0];
     assert_eq!((shard.rows, &*letter.rule, letter.line), (1, "row.too_long", 3));
     assert_eq!((&letter.raw, letter.length, letter.position), (&head, 4_999_998, Position::new(0, 40)));
     let piece = ShardPlan { kind: ShardKind::Piece, ..plan(b"xx") };
-    assert_eq!(validate(&job("first"), &piece, Bytes::from_static(b"xx"), &[]).unwrap(), ValidatedShard::default());
+    assert_eq!(
+        validate(&job("first"), &piece, Bytes::from_static(b"xx"), &[], Fold::Claims).unwrap(),
+        ValidatedShard::default()
+    );
 }
 
 #[test]
@@ -114,17 +139,21 @@ fn a_row_that_panics_the_rules_is_found_and_rejected_and_the_rest_goes_on() {
         }
         file.judge.judge(record, out)
     };
-    let shard = validate_by(&judge, &job, file, &plan, bytes, &[]);
+    let validator = ShardValidator { judge: &judge, job: &job, file, plan: &plan, fold: Fold::Claims };
+    let shard = validator.validate(bytes, &[]).unwrap();
     assert_eq!(panics.get(), 2, "once in the shard, once alone");
     assert_eq!(shard.panicked, [106]);
     assert_eq!((shard.rows, shard.claims.len(), &*shard.dead_letters[0].rule), (3, 2, "row.panic"));
     // Whoever repeats the shard obeys what was found, and judges that row no more.
-    assert_eq!(validate_by(&judge, &job, file, &plan, bytes, &shard.panicked), shard);
+    assert_eq!(validator.validate(bytes, &shard.panicked).unwrap(), shard);
     assert_eq!(panics.get(), 2);
 }
 
 #[test]
 fn a_shard_of_another_job_is_an_error() {
     let other = ShardPlan { file: 9, ..plan(b"") };
-    assert_eq!(validate(&job("first"), &other, Bytes::new(), &[]), Err(NoSuchFile { file: 9, files: 1 }));
+    assert_eq!(
+        validate(&job("first"), &other, Bytes::new(), &[], Fold::Claims),
+        Err(ValidateError::NoSuchFile { file: 9, files: 1 })
+    );
 }

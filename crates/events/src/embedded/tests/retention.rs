@@ -23,7 +23,7 @@ async fn only_segments_of_ended_jobs_are_retired() {
     let log = place.open_embedded().unwrap();
     for number in 0..3 {
         for job in [1, 2] {
-            log.append(sample_shard(job, number, 2)).await.unwrap();
+            log.append(sample_shard(job, number, 2).into()).await.unwrap();
         }
     }
     assert_eq!(log.retired().await.unwrap(), []);
@@ -36,7 +36,7 @@ async fn only_segments_of_ended_jobs_are_retired() {
     assert_eq!(held(&place, &log).await, [(2, 2)]);
     assert_eq!(log.retired().await.unwrap(), [(job(1), 3), (job(2), 2)]);
     assert_eq!(files::list_segments(place.dir.path()).unwrap().len(), 1);
-    log.append(sample_shard(3, 0, 1)).await.unwrap();
+    log.append(sample_shard(3, 0, 1).into()).await.unwrap();
     assert_eq!(held(&place, &log).await, [(3, 0)]);
 }
 
@@ -46,12 +46,12 @@ async fn a_segment_with_one_job_that_runs_stays() {
     let options = EmbeddedLogOptions { segment_bytes: 1 << 20, ..place.options.clone() };
     let log = EmbeddedLog::open(place.dir.path(), options).unwrap();
     for job in [1, 2, 1] {
-        log.append(sample_shard(job, 0, 2)).await.unwrap();
+        log.append(sample_shard(job, 0, 2).into()).await.unwrap();
     }
     log.close().await.unwrap();
     drop(log);
     let log = place.open_embedded().unwrap();
-    log.append(sample_shard(3, 0, 2)).await.unwrap();
+    log.append(sample_shard(3, 0, 2).into()).await.unwrap();
     log.job_ended(job(1)).await.unwrap();
     assert_eq!(held(&place, &log).await.len(), 4);
     log.job_ended(job(2)).await.unwrap();
@@ -63,7 +63,7 @@ async fn a_log_below_its_size_keeps_all() {
     let place = EmbeddedPlace::with(EmbeddedLogOptions { retain_bytes: Some(1 << 20), ..greedy().options });
     let log = place.open_embedded().unwrap();
     for number in 0..5 {
-        log.append(sample_shard(1, number, 2)).await.unwrap();
+        log.append(sample_shard(1, number, 2).into()).await.unwrap();
     }
     log.job_ended(job(1)).await.unwrap();
     assert_eq!(held(&place, &log).await.len(), 5);
@@ -74,7 +74,7 @@ async fn what_ended_and_what_was_retired_is_known_after_reopening() {
     let place = EmbeddedPlace::tiny_segments();
     let log = place.open_embedded().unwrap();
     for number in 0..4 {
-        log.append(sample_shard(1, number, 2)).await.unwrap();
+        log.append(sample_shard(1, number, 2).into()).await.unwrap();
     }
     log.job_ended(job(1)).await.unwrap();
     assert_eq!(held(&place, &log).await.len(), 4);
@@ -92,7 +92,7 @@ async fn a_retirement_that_was_cut_off_is_finished_and_counted_once() {
     let place = EmbeddedPlace::tiny_segments();
     let log = place.open_embedded().unwrap();
     for number in 0..3 {
-        log.append(sample_shard(1, number, 2)).await.unwrap();
+        log.append(sample_shard(1, number, 2).into()).await.unwrap();
     }
     drop(log);
     // It was counted, and then the power went.
@@ -109,7 +109,7 @@ async fn a_cursor_into_a_retired_segment_leads_to_what_is_left() {
     let place = greedy();
     let log = place.open_embedded().unwrap();
     for number in 0..4 {
-        log.append(sample_shard(1 + u64::from(number / 2), number, 2)).await.unwrap();
+        log.append(sample_shard(1 + u64::from(number / 2), number, 2).into()).await.unwrap();
     }
     let page = log.scan(LogCursor::default(), 1).await.unwrap().unwrap();
     log.job_ended(job(1)).await.unwrap();

@@ -51,7 +51,7 @@ async fn what_a_claim_rests_on_is_durable_before_it() {
     let record = sample::process(sample::shard(1, 0), &content(0));
     store.insert_decision(&record).await.unwrap();
     let claim = sample::claim([1, 0, 0], sample::shard(1, 0), "fields");
-    store.insert_claims("tracks", vec![sample::new_claim("key", claim)]).await.unwrap();
+    store.insert_claims("tracks", vec![sample::new_claim("key", claim)].into()).await.unwrap();
     store.insert_ledger(&sample::entry(sample::shard(1, 0), 1)).await.unwrap();
     drop(store);
     // Bytes behind the mark that the entry was written with may be torn; those before it may not.

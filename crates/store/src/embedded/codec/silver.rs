@@ -8,15 +8,23 @@ use crate::{Claim, JobNumber, Rank, ShardId, SilverDoc, StoreError};
 /// The key under which a key's text is stored: the text itself. The database has no empty key, so a zero byte goes in
 /// front of the empty text, and of texts that begin with one; the order stays.
 pub(in crate::embedded) fn silver_key(text: &Bytes) -> Result<Bytes, StoreError> {
-    let key = match text.first() {
-        Some(first) if *first != 0 => text.clone(),
-        _ => [&[0], &text[..]].concat().into(),
-    };
-    if key.len() > MAX_KEY {
+    let mut key = Vec::with_capacity(text.len() + 1);
+    put_silver_key(&mut key, text)?;
+    Ok(key.into())
+}
+
+/// As [`silver_key`], at the end of `out`.
+pub(in crate::embedded) fn put_silver_key(out: &mut Vec<u8>, text: &[u8]) -> Result<(), StoreError> {
+    let escaped = text.first().is_none_or(|first| *first == 0);
+    if text.len() + usize::from(escaped) > MAX_KEY {
         let what = "a key of silver".to_owned();
         return Err(StoreError::TooLarge { what, length: text.len(), limit: MAX_KEY - 1 });
     }
-    Ok(key)
+    if escaped {
+        out.push(0);
+    }
+    out.extend_from_slice(text);
+    Ok(())
 }
 
 /// The text of a stored key.

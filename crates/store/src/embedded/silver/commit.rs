@@ -6,7 +6,7 @@ use fjall::Slice;
 
 use super::{
     Collection,
-    prepare::{Request, Row},
+    prepare::{Request, Row, Rows},
 };
 use crate::{
     Rank, ShardId, StoreError,
@@ -24,14 +24,15 @@ pub(super) fn commit(engine: &Engine, collection: &Collection, requests: &mut [R
     let order = sorted(requests);
     let mut winners = Vec::with_capacity(order.len());
     let mut written = Vec::with_capacity(order.len());
-    let same =
-        |a: &Entry, b: &Entry| a.0 == b.0 && row(requests, *a).map(|r| &r.key) == row(requests, *b).map(|r| &r.key);
+    let same = |a: &Entry, b: &Entry| a.0 == b.0 && key(requests, *a) == key(requests, *b);
+    let hashes = order.iter().map(|entry| row(requests, *entry).map_or(0, |(_, row)| row.hash));
+    let mut maybe_stored = collection.filter(engine)?.may_contain_each(hashes).into_iter();
     for same_key in order.chunk_by(same) {
-        winners.extend(decide(engine, collection, requests, same_key, &mut written)?);
+        let maybe_stored = maybe_stored.by_ref().take(same_key.len()).last().unwrap_or(true);
+        winners.extend(decide(engine, collection, requests, same_key, maybe_stored, &mut written)?);
     }
     ingest(engine, collection, requests, &winners)?;
-    for entry in written {
-        let (_, request, at) = entry;
+    for (_, request, at) in written {
         if let Some(request) = requests.get_mut(request as usize)
             && let Some(index) = request.rows.get(at as usize).map(|row| row.index)
         {
@@ -41,8 +42,13 @@ pub(super) fn commit(engine: &Engine, collection: &Collection, requests: &mut [R
     Ok(())
 }
 
-fn row(requests: &[Request], (_, request, row): Entry) -> Option<&Row> {
-    requests.get(request as usize).and_then(|r| r.rows.get(row as usize))
+fn row(requests: &[Request], (_, request, row): Entry) -> Option<(&Rows, &Row)> {
+    let rows = &requests.get(request as usize)?.rows;
+    Some((rows, rows.get(row as usize)?))
+}
+
+fn key(requests: &[Request], entry: Entry) -> Option<&[u8]> {
+    row(requests, entry).map(|(rows, row)| rows.key(row))
 }
 
 /// All rows in the order of their keys, and rows of one key in the order of the requests.
@@ -53,9 +59,7 @@ fn sorted(requests: &[Request]) -> Vec<Entry> {
         order.extend(entries);
     }
     // Each request is a sorted run already, which this sort (stable, and it merges runs) makes use of.
-    order.sort_by(|a, b| {
-        a.0.cmp(&b.0).then_with(|| row(requests, *a).map(|r| &r.key).cmp(&row(requests, *b).map(|r| &r.key)))
-    });
+    order.sort_by(|a, b| a.0.cmp(&b.0).then_with(|| key(requests, *a).cmp(&key(requests, *b))));
     order
 }
 
@@ -65,19 +69,17 @@ fn decide(
     collection: &Collection,
     requests: &[Request],
     entries: &[Entry],
+    maybe_stored: bool,
     written: &mut Vec<Entry>,
 ) -> Result<Option<Entry>, StoreError> {
-    let Some(first) = entries.first().and_then(|e| row(requests, *e)) else { return Ok(None) };
-    let mut live = match collection.filter(engine)?.may_contain(first.hash) {
-        true => stored_stamp(engine, collection, &first.key)?,
-        false => None,
-    };
+    let Some((rows, first)) = entries.first().and_then(|e| row(requests, *e)) else { return Ok(None) };
+    let mut live = if maybe_stored { stored_stamp(engine, collection, rows.key(first))? } else { None };
     let mut winner = None;
     for entry in entries {
-        let Some(row) = row(requests, *entry) else { continue };
+        let Some((rows, row)) = row(requests, *entry) else { continue };
         if row.expected.as_deref() == live.as_ref() {
             if entries.len() > 1 {
-                live = Some(stamp(&row.key, &row.value)?);
+                live = Some(stamp(rows.key(row), rows.value(row))?);
             }
             winner = Some(*entry);
             written.push(*entry);
@@ -104,7 +106,10 @@ fn ingest(engine: &Engine, collection: &Collection, requests: &[Request], winner
     // The sync takes its time: it runs while the rows are written.
     let (written, synced) = std::thread::scope(|scope| {
         let sync = scope.spawn(|| engine.barrier());
-        let write = |row: &Row| ingestion.write(Slice::from(row.key.clone()), Slice::from(row.value.clone()));
+        let write = |(rows, row): (&Rows, &Row)| {
+            let (key, value) = rows.record(row);
+            ingestion.write(Slice::from(key), Slice::from(value))
+        };
         let written = winners.iter().filter_map(|entry| row(requests, *entry)).try_for_each(write);
         (written, sync.join())
     });
@@ -115,7 +120,7 @@ fn ingest(engine: &Engine, collection: &Collection, requests: &[Request], winner
         collection.written.fetch_add(1, Ordering::AcqRel);
     };
     engine.cursors.forget(collection.keyspace.id(), written);
-    let filter = collection.filter(engine)?;
-    winners.iter().filter_map(|entry| row(requests, *entry)).for_each(|row| filter.put(row.hash));
+    let hashes = winners.iter().filter_map(|entry| row(requests, *entry)).map(|(_, row)| row.hash);
+    collection.filter(engine)?.put_all(hashes);
     Ok(())
 }

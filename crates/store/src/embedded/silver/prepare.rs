@@ -8,30 +8,100 @@ use super::Collection;
 use crate::{
     Insert, NewClaim, Rank, Replacement, ShardId, StoreError,
     embedded::{
-        codec::{put_doc, silver_key},
+        codec::{put_doc, put_silver_key},
         engine::Engine,
         filter::key_hash,
         queue::Reply,
     },
 };
 
-/// A document that may be written.
+/// Documents that may be written, in the order of their keys.
+pub(super) struct Rows {
+    rows: Vec<Row>,
+    /// Each row's key and, behind it, its value: the writer, which goes through the rows of several requests by turns,
+    /// finds them side by side.
+    buffer: Bytes,
+}
+
+/// One of [`Rows`].
 pub(super) struct Row {
     /// The key's first eight bytes as a number, which order most keys.
     pub(super) prefix: u64,
     pub(super) hash: u64,
-    pub(super) key: Bytes,
-    pub(super) value: Bytes,
+    /// Where the key, the value and the next row begin in the buffer.
+    at: [usize; 3],
     /// Its place in the request.
     pub(super) index: usize,
     /// What the stored document's live claim must be; `None`: there must be no document.
     pub(super) expected: Option<Box<(Rank, ShardId)>>,
 }
 
-/// A request whose rows are in the order of their keys.
+impl Rows {
+    /// Encodes documents and sorts them by their keys.
+    fn new<'a, T: 'a>(
+        items: &'a [T],
+        key: impl Fn(&T) -> &Bytes,
+        put: impl Fn(&mut Vec<u8>, &T),
+        expected: impl Fn(&T) -> Option<Box<(Rank, ShardId)>>,
+    ) -> Result<Self, StoreError> {
+        let mut buffer = Vec::with_capacity(items.len() * 160);
+        let mut rows = Vec::with_capacity(items.len());
+        for (index, item) in items.iter().enumerate() {
+            let start = buffer.len();
+            put_silver_key(&mut buffer, key(item))?;
+            let middle = buffer.len();
+            let key = buffer.get(start..middle).unwrap_or_default();
+            let (prefix, hash) = (prefix(key), key_hash(key));
+            put(&mut buffer, item);
+            rows.push(Row { prefix, hash, at: [start, middle, buffer.len()], index, expected: expected(item) });
+        }
+        let mut rows = Self { rows, buffer: buffer.into() };
+        let buffer = &rows.buffer;
+        let key = |row: &Row| &buffer[row.at[0]..row.at[1]];
+        rows.rows.sort_by(|a, b| a.prefix.cmp(&b.prefix).then_with(|| key(a).cmp(key(b))));
+        Ok(rows)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Bytes that they take in memory.
+    pub(super) fn len_bytes(&self) -> usize {
+        size_of::<Row>() * self.rows.len() + self.buffer.len()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Row> {
+        self.rows.iter()
+    }
+
+    pub(super) fn get(&self, at: usize) -> Option<&Row> {
+        self.rows.get(at)
+    }
+
+    pub(super) fn key(&self, row: &Row) -> &[u8] {
+        &self.buffer[row.at[0]..row.at[1]]
+    }
+
+    pub(super) fn value(&self, row: &Row) -> &[u8] {
+        &self.buffer[row.at[1]..row.at[2]]
+    }
+
+    /// Key and value, which share the memory of the request.
+    pub(super) fn record(&self, row: &Row) -> (Bytes, Bytes) {
+        let [start, middle, end] = row.at;
+        (self.buffer.slice(start..middle), self.buffer.slice(middle..end))
+    }
+}
+
+/// A request to one collection.
 pub(super) struct Request {
     pub(super) collection: Arc<Collection>,
-    pub(super) rows: Vec<Row>,
+    pub(super) rows: Rows,
     pub(super) answer: Answer,
 }
 
@@ -51,24 +121,18 @@ impl Answer {
     }
 }
 
-/// Bytes that rows take in memory.
-pub(super) fn rows_len(rows: &[Row]) -> usize {
-    rows.iter().map(|r| size_of::<Row>() + r.key.len() + r.value.len()).sum()
-}
-
 /// The claims that are not known to be present.
-pub(super) fn inserts(engine: &Engine, collection: &Collection, claims: Vec<NewClaim>) -> Result<Vec<Row>, StoreError> {
+pub(super) fn inserts(engine: &Engine, collection: &Collection, claims: &[NewClaim]) -> Result<Rows, StoreError> {
     let filter = collection.filter(engine)?;
-    let mut rows = rows(claims, |out, c| {
-        put_doc(out, &c.claim, &[]);
-        (c.key, None)
-    })?;
+    let mut rows = Rows::new(claims, |c| &c.key, |out, c| put_doc(out, &c.claim, &[]), |_| None)?;
+    let mut maybe_present = filter.may_contain_each(rows.rows.iter().map(|row| row.hash)).into_iter();
     let mut failed = None;
-    rows.retain(|row| {
-        if !filter.may_contain(row.hash) {
+    let buffer = &rows.buffer;
+    rows.rows.retain(|row| {
+        if !maybe_present.next().unwrap_or(true) {
             return true;
         }
-        let present = collection.keyspace.contains_key(&row.key).map_err(|e| engine.failed(e));
+        let present = collection.keyspace.contains_key(&buffer[row.at[0]..row.at[1]]).map_err(|e| engine.failed(e));
         let present = present.map_err(|e| failed = Some(e)).unwrap_or(true);
         !present
     });
@@ -76,35 +140,9 @@ pub(super) fn inserts(engine: &Engine, collection: &Collection, claims: Vec<NewC
 }
 
 /// All replacements.
-pub(super) fn replacements(replacements: Vec<Replacement>) -> Result<Vec<Row>, StoreError> {
-    rows(replacements, |out, r| {
-        put_doc(out, &r.doc.live, &r.doc.displaced);
-        (r.key, Some(Box::new(r.expected)))
-    })
-}
-
-type Expected = Option<Box<(Rank, ShardId)>>;
-
-/// Encodes documents, all into one buffer, and sorts them by their keys.
-fn rows<T>(items: Vec<T>, put: impl Fn(&mut Vec<u8>, T) -> (Bytes, Expected)) -> Result<Vec<Row>, StoreError> {
-    let mut values = Vec::with_capacity(items.len() * 128);
-    let mut rows = Vec::with_capacity(items.len());
-    let mut ends = Vec::with_capacity(items.len());
-    for (index, item) in items.into_iter().enumerate() {
-        let (text, expected) = put(&mut values, item);
-        ends.push(values.len());
-        let key = silver_key(&text)?;
-        let (prefix, hash) = (prefix(&key), key_hash(&key));
-        rows.push(Row { prefix, hash, key, value: Bytes::new(), index, expected });
-    }
-    let values = Bytes::from(values);
-    let mut start = 0;
-    for (row, end) in rows.iter_mut().zip(ends) {
-        row.value = values.slice(start..end);
-        start = end;
-    }
-    rows.sort_by(|a, b| (a.prefix, &a.key).cmp(&(b.prefix, &b.key)));
-    Ok(rows)
+pub(super) fn replacements(replacements: &[Replacement]) -> Result<Rows, StoreError> {
+    let put = |out: &mut Vec<u8>, r: &Replacement| put_doc(out, &r.doc.live, &r.doc.displaced);
+    Rows::new(replacements, |r| &r.key, put, |r| Some(Box::new(r.expected)))
 }
 
 fn prefix(key: &[u8]) -> u64 {

@@ -70,7 +70,7 @@ fn request(engine: &Engine, collection: &Arc<Collection>, asked: &Asked) -> Requ
             let claims: Vec<_> =
                 claims.iter().map(|(key, rank)| NewClaim { key: vec![*key].into(), claim: claim(*rank) }).collect();
             let answer = Answer::Insert { results: vec![Insert::Present; claims.len()], reply: oneshot::channel().0 };
-            Request { rows: prepare::inserts(engine, &collection, claims).unwrap(), collection, answer }
+            Request { rows: prepare::inserts(engine, &collection, &claims).unwrap(), collection, answer }
         }
         Asked::Replace(replacements) => {
             let replacement = |(key, (expected, rank)): (&u8, &(i64, i64))| Replacement {
@@ -80,7 +80,7 @@ fn request(engine: &Engine, collection: &Arc<Collection>, asked: &Asked) -> Requ
             };
             let replacements: Vec<_> = replacements.iter().map(replacement).collect();
             let answer = Answer::Replace { results: vec![false; replacements.len()], reply: oneshot::channel().0 };
-            Request { rows: prepare::replacements(replacements).unwrap(), collection, answer }
+            Request { rows: prepare::replacements(&replacements).unwrap(), collection, answer }
         }
     }
 }

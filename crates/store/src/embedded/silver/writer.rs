@@ -12,7 +12,7 @@ use std::{
 use super::{
     Collection, Collections,
     commit::commit,
-    prepare::{self, Answer, Request, Row, rows_len},
+    prepare::{self, Answer, Request, Rows},
 };
 use crate::{
     Insert, NewClaim, Replacement, StoreError,
@@ -82,15 +82,15 @@ impl SilverWriter {
     pub(in crate::embedded) async fn insert(
         &self,
         silver: &str,
-        claims: Vec<NewClaim>,
+        claims: Arc<Vec<NewClaim>>,
     ) -> Result<Vec<Insert>, StoreError> {
         let results = vec![Insert::Present; claims.len()];
-        let prepare = move |engine: &Engine, collection: &Collection| prepare::inserts(engine, collection, claims);
+        let prepare = move |engine: &Engine, collection: &Collection| prepare::inserts(engine, collection, &claims);
         let (on_its_way, collection, rows) = self.prepare(silver, prepare).await?;
         if rows.is_empty() {
             return Ok(results);
         }
-        let bytes = rows_len(&rows);
+        let bytes = rows.len_bytes();
         let request = |reply| Request { collection, rows, answer: Answer::Insert { results, reply } };
         self.call(on_its_way, bytes, request).await
     }
@@ -103,13 +103,13 @@ impl SilverWriter {
         let results = vec![false; replacements.len()];
         let prepare = move |engine: &Engine, collection: &Collection| {
             collection.filter(engine)?;
-            prepare::replacements(replacements)
+            prepare::replacements(&replacements)
         };
         let (on_its_way, collection, rows) = self.prepare(silver, prepare).await?;
         if rows.is_empty() {
             return Ok(results);
         }
-        let bytes = rows_len(&rows);
+        let bytes = rows.len_bytes();
         let request = |reply| Request { collection, rows, answer: Answer::Replace { results, reply } };
         self.call(on_its_way, bytes, request).await
     }
@@ -117,8 +117,8 @@ impl SilverWriter {
     async fn prepare(
         &self,
         silver: &str,
-        rows: impl FnOnce(&Engine, &Collection) -> Result<Vec<Row>, StoreError> + Send + 'static,
-    ) -> Result<(Preparing, Arc<Collection>, Vec<Row>), StoreError> {
+        rows: impl FnOnce(&Engine, &Collection) -> Result<Rows, StoreError> + Send + 'static,
+    ) -> Result<(Preparing, Arc<Collection>, Rows), StoreError> {
         let on_its_way = Preparing::new(&self.preparing);
         let (engine, collections, silver) =
             (Arc::clone(&self.engine), Arc::clone(&self.collections), silver.to_owned());
@@ -176,7 +176,7 @@ impl Group {
 
     fn push(&mut self, queued: Queued<Request>) {
         self.rows += queued.request.rows.len();
-        self.bytes += rows_len(&queued.request.rows);
+        self.bytes += queued.request.rows.len_bytes();
         self.requests.push(queued.request);
         self.permits.push(queued.permits);
     }
