@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Leaves out each of the ten rules of the commit protocol, one at a time, and sees whether the simulation notices.
 # Four are left out by a flag of the simulation, six by a patch of the program, in a copy of the workspace.
+# That a refused ledger entry waits for a majority hardly ever shows there, and has a test of its own.
 # Usage: scripts/mutants.sh [SEEDS]
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -46,12 +47,23 @@ simulate none
 for rule in settle read concern ledger; do
     simulate "$rule" --break "$rule"
 done
-for rule in decision match prune chain refusal zero; do
+for rule in decision match prune chain zero; do
     patch --quiet -p1 <"crates/simulation/mutants/$rule.patch"
     build
     simulate "$rule"
     patch --quiet --reverse -p1 <"crates/simulation/mutants/$rule.patch"
 done
+patch --quiet -p1 <crates/simulation/mutants/refusal.patch
+if cargo test --quiet -p ensemble-testkit an_entry_that_no_majority_has_settles_nothing >test.log 2>&1; then
+    echo "refusal   is not noticed by its test"
+    missed=$((missed + 1))
+elif grep -q "refused, by what may be rolled back" test.log; then
+    echo "refusal   is noticed by its test"
+    caught=$((caught + 1))
+else
+    cat test.log >&2
+    exit 1
+fi
 
 echo "$caught passed, $missed failed"
 ((missed == 0))

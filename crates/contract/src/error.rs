@@ -77,6 +77,11 @@ pub enum Problem {
     UnbinnedFloat { column: String, place: String },
     #[error("bad bin \"{text}\" of {place}: the width has to be a positive decimal with at most nine places")]
     BadBin { text: String, place: String },
+    #[error(
+        "bad bin \"{text}\" of {place}: column {column} has more bins than 64 bits can number; give it wider bins or a range \
+         with both ends"
+    )]
+    TooManyBins { text: String, column: String, place: String },
     #[error("{place} cannot bin column {column} of type {ty}; bins are for int, float and year")]
     BinOfText { column: String, ty: ColumnType, place: String },
 }

@@ -74,6 +74,10 @@ fn part(field: &Field<'_>, text: &str, at: usize, columns: &[Column]) -> Result<
         return Err(field.error_at(at, Problem::NoFiniteRange { column: column.name.clone(), place: place() }));
     }
     match Number::scan(width.as_bytes()).and_then(|n| n.scaled(9)) {
+        Some(bin @ 1..) if !numbered(column, bin.unsigned_abs()) => {
+            let problem = Problem::TooManyBins { text: text.to_owned(), column: column.name.clone(), place: place() };
+            Err(field.error_at(at, problem))
+        }
         Some(bin @ 1..) => Ok(GroupBy { column: index, bin_nano: Some(bin) }),
         _ => Err(field.error_at(at, Problem::BadBin { text: text.to_owned(), place: place() })),
     }
@@ -111,6 +115,16 @@ fn largest(column: &Column) -> Option<u128> {
     let range = column.range?;
     let nano = range.low?.nano.unsigned_abs().max(range.high?.nano.unsigned_abs());
     Some(if column.ty == ColumnType::Float { nano } else { nano.div_ceil(1_000_000_000) })
+}
+
+/// Whether every bin of this width, in billionths, has a number of 64 bits. A number without a range has 64 itself.
+fn numbered(column: &Column, bin_nano: u128) -> bool {
+    let nano = match (largest(column), column.ty) {
+        (Some(largest), ColumnType::Float) => Some(largest),
+        (Some(largest), _) => largest.checked_mul(1_000_000_000),
+        (None, _) => Some(u128::from(i64::MIN.unsigned_abs()) * 1_000_000_000),
+    };
+    nano.is_some_and(|nano| nano / bin_nano <= u128::from(i64::MIN.unsigned_abs()))
 }
 
 fn fits(largest: u128) -> bool {

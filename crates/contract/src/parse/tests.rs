@@ -367,6 +367,10 @@ fn a_view_error_names_its_place_and_what_was_meant() {
             r#"v = { by = ["loose/5"] }"#,
             r#"t.toml:12:13: view v needs bounds on column loose; give the column a range with both ends, such as "0..=100""#,
         ),
+        (
+            r#"v = { by = ["half/0.5"] }"#,
+            r#"t.toml:12:13: bad bin "half/0.5" of view v: column half has more bins than 64 bits can number; give it wider bins or a range with both ends"#,
+        ),
         (r#"v = { buy = ["id"] }"#, r#"t.toml:12:7: unknown key "buy" in view v; did you mean "by"?"#),
         (r#"v = 1"#, r#"t.toml:12:5: "v" of [gold] is an integer; it has to be a table"#),
         (

@@ -7,6 +7,8 @@ mod input;
 mod jobs;
 mod kills;
 mod machine;
+mod matrix;
+mod oracle;
 mod rows;
 mod signals;
 mod stores;

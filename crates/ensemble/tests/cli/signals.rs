@@ -130,7 +130,7 @@ fn standard_input_that_was_interrupted_is_settled_by_whoever_comes_next() {
     let place = with_catalogue();
     let text = fs::read_to_string(place.path("in.csv")).unwrap();
     let interrupt = || {
-        let command = place.command_with_input("run - --store s --shard-bytes 4096 --output json");
+        let command = place.command("run - --store s --shard-bytes 4096 --output json");
         let mut running = place.start_job(command, "s", &text[..text.len() / 2]);
         running.signal("INT");
         let run = running.wait_for_end();

@@ -46,7 +46,7 @@ fn a_store_in_use_is_named_and_its_jobs_cannot_be_steered() {
     let place = Place::with_things();
     place.write("in.csv", "id,name,score\n1,a,1\n");
     let rows: String = (0..10_000).map(|i| format!("{i},a,1\n")).collect();
-    let command = place.command_with_input("run - --contract things.toml --store s --output json --shard-bytes 4096");
+    let command = place.command("run - --contract things.toml --store s --output json --shard-bytes 4096");
     let mut holder = place.start_job(command, "s", &format!("id,name,score\n{rows}"));
     let message = "the store s is in use by another process; wait for it to end, or name another store with --store";
     for command in

@@ -141,14 +141,6 @@ impl Place {
         command
     }
 
-    /// A command that reads standard input, and begins with its rows once it has seen 66 KiB, not a record limit of
-    /// the usual size.
-    pub(crate) fn command_with_input(&self, arguments: &str) -> Command {
-        let mut command = self.command(arguments);
-        command.env("ENSEMBLE__JOB__RECORD_LIMIT_BYTES", "2048");
-        command
-    }
-
     /// Starts the command, with standard input open.
     pub(crate) fn start(&self, arguments: &str) -> Running {
         Running::spawn(self.command(arguments))

@@ -57,15 +57,49 @@ pub struct Head {
 }
 
 impl Head {
-    /// Reads the first bytes of a source that stands at its beginning.
-    pub fn read(name: &str, reader: impl Read, limit_bytes: usize) -> Result<Self, SourceError> {
+    /// Reads the first bytes of a source that stands at its beginning: as few as hold the header, so that a slow pipe
+    /// is not waited for.
+    pub fn read(name: &str, mut reader: impl Read, limit_bytes: usize) -> Result<Self, SourceError> {
         let most = limit_bytes.saturating_add(SLACK_BYTES);
-        let mut bytes = Vec::new();
-        match reader.take(most as u64).read_to_end(&mut bytes) {
-            Ok(count) => Ok(Self { name: name.to_owned(), whole: count < most, bytes, limit_bytes }),
-            Err(e) if e.kind() == ErrorKind::IsADirectory => Err(SourceError::Directory { path: name.to_owned() }),
-            Err(source) => Err(SourceError::Read { file: name.to_owned(), offset: bytes.len() as u64, source }),
+        let mut head = Self { name: name.to_owned(), bytes: Vec::new(), whole: false, limit_bytes };
+        while head.bytes.len() < most {
+            let length = head.bytes.len();
+            head.bytes.resize(length + (most - length).min(SLACK_BYTES), 0);
+            let read = reader.read(&mut head.bytes[length..]);
+            head.bytes.truncate(length + *read.as_ref().unwrap_or(&0));
+            match read {
+                Ok(0) => {
+                    head.whole = true;
+                    break;
+                }
+                // It can only end where a line does.
+                Ok(_) if head.bytes[length.saturating_sub(2)..].iter().any(|b| matches!(*b, CR | LF)) => {
+                    if head.has_header() {
+                        break;
+                    }
+                }
+                Ok(_) => {}
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) if e.kind() == ErrorKind::IsADirectory => {
+                    return Err(SourceError::Directory { path: head.name });
+                }
+                Err(source) => return Err(SourceError::Read { file: head.name, offset: length as u64, source }),
+            }
         }
+        Ok(head)
+    }
+
+    /// Whether the first record ends here, whatever the delimiter is, and its line end with it.
+    fn has_header(&self) -> bool {
+        let start = text_start(&self.bytes);
+        DELIMITERS.iter().all(|&delimiter| {
+            let mut records =
+                RecordReader::new(&self.bytes, Dialect { delimiter }, Place { offset: 0, line: 1 }, start as u32);
+            let record = records.next();
+            // Two bytes behind the record tell LF, CR and CRLF apart.
+            record
+                .is_some_and(|r| matches!(r.kind, RecordKind::Fields(_)) && start + r.raw.len() + 2 <= self.bytes.len())
+        })
     }
 
     /// The source from its beginning on, where `rest` is the reader that the head was read from.

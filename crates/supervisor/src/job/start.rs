@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ensemble_store::{ShardId, ShardKind, ShardPlan, Store};
+use ensemble_store::{DocumentKind, ShardId, ShardKind, ShardPlan, Store};
 use ractor::ActorRef;
 use rustc_hash::FxHashMap;
 use tokio::sync::watch;
@@ -38,6 +38,8 @@ pub(super) async fn start(
 ) -> Result<JobActorState, SupervisorError> {
     let JobArgs { record, stamp, stream, ending, office, events, clock, aggregator, options, supervisor } = args;
     let limits = record.compile()?.limits;
+    // Whoever held the job until now can move `leased_below` no more, so what is read from here on is all that it leased.
+    let stamp = office.write(DocumentKind::Job, &record.id.to_string(), Some(stamp), &record).await?;
     let mut table = ShardTable::new(record.number, record.leased_below, limits);
     load_ledger(&**office.store(), &record, &mut table).await?;
     // What an earlier term's worker settled after the aggregator had read the ledger, and before this, nobody will tell.

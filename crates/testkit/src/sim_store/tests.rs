@@ -1,9 +1,11 @@
 use std::{pin::pin, sync::Arc, task::Context};
 
-use ensemble_store::{Document, DocumentKind, Epoch, Stamp, Store, StoreError};
+use ensemble_store::{
+    Document, DocumentKind, Epoch, JobNumber, LedgerEntry, Retry, ShardId, ShardPlan, Stamp, Store, StoreError, settle,
+};
 use futures::task::noop_waker_ref;
 
-use super::{Broken, Random, SimStore, Weather};
+use super::{Broken, Random, SimClock, SimStore, Weather};
 
 mod conformance {
     use super::{Arc, Broken, Random, SimStore, Store, Weather};
@@ -101,6 +103,30 @@ fn a_lost_answer_leaves_the_write_behind() {
     assert!(matches!(write(&store, 10), Some(Err(StoreError::Unavailable(_)))));
     assert!(store.replicate());
     assert_eq!(read(&store), Some(document(1)));
+}
+
+#[test]
+fn an_entry_that_no_majority_has_settles_nothing() {
+    let store = SimStore::new(Random::new(1), QUIET, Broken::default());
+    let clock = SimClock::new(0);
+    let plan = ShardPlan::unknown(ShardId { job: JobNumber(1), number: 0 });
+    let entry = |settled_at_us| LedgerEntry::set_aside(plan.clone(), "given up".to_owned(), settled_at_us);
+    let first = entry(1);
+    let mut inserting = pin!(store.insert_ledger(&first));
+    assert!(poll(inserting.as_mut(), 10).is_none());
+
+    let mut retry = Retry::until(&clock, i64::MAX);
+    let mut settling = pin!(settle(&store, &mut retry, entry(2)));
+    assert!(poll(settling.as_mut(), 10).is_none(), "refused, by what may be rolled back");
+    store.fail_over();
+    // Time passes, and the second one finds that the ledger has no entry.
+    let settled = (0..100).find_map(|_| {
+        clock.advance(1_000_000);
+        store.replicate();
+        poll(settling.as_mut(), 10)
+    });
+    assert_eq!(settled.unwrap().unwrap(), entry(2));
+    assert_eq!(poll(store.ledger(plan.shard), 10).unwrap().unwrap(), Some(entry(2)));
 }
 
 #[test]

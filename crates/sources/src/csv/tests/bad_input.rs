@@ -111,6 +111,25 @@ fn a_head_and_its_rest_are_the_whole_source() {
 }
 
 #[test]
+fn a_slow_pipe_is_read_no_further_than_its_header() {
+    /// Gives its parts one by one; who asks for more waits in vain.
+    struct Pipe(Vec<&'static [u8]>);
+    impl Read for Pipe {
+        fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+            assert!(!self.0.is_empty(), "a reader of the whole header waits for more");
+            let part = self.0.remove(0);
+            out[..part.len()].copy_from_slice(part);
+            Ok(part.len())
+        }
+    }
+    for parts in [&[&b"a,b\n1,"[..]][..], &[b"a,", b"\"b", b"\"\r", b"\n", b"1"], &[b"\n\n", b"a", b",b\n", b"\n,"]] {
+        let head = Head::read("-", Pipe(parts.to_vec()), NO_LIMIT).unwrap();
+        assert!(!head.whole);
+        assert_eq!(sniff(&head, &abc()).unwrap().header, ["a", "b"]);
+    }
+}
+
+#[test]
 fn a_source_of_another_size_than_expected_has_changed() {
     let text = b"a,b\n1,2\n3,4\n";
     for expected in [11, 13] {
