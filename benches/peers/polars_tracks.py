@@ -1,5 +1,5 @@
 """What a data engineer would write with Polars: validate a catalogue of tracks, keep the first row of each key, title-case artists, write silver
-and two gold tables as Parquet. Usage: polars_tracks.py CSV DIRECTORY"""
+and two gold tables as Parquet. What is no number is null, and so is dropped. Usage: polars_tracks.py CSV DIRECTORY"""
 
 import os
 import sys
@@ -20,7 +20,7 @@ rules = [pl.col(name).is_between(0, 1) for name in unit] + [
     pl.col("time_signature").is_between(0, 7),
 ]
 silver = (
-    pl.scan_csv(source)
+    pl.scan_csv(source, ignore_errors=True)
     .filter(*rules)
     .unique("track_id", keep="first", maintain_order=True)
     .with_columns(pl.col("artist_name").str.to_titlecase())
