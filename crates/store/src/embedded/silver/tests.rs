@@ -132,7 +132,8 @@ fn a_collection_that_is_opened_again_knows_its_keys() {
 fn the_budget_of_the_filters_is_shared() {
     let dir = tempfile::tempdir().unwrap();
     let engine = engine(&dir);
-    let collections = Collections::new(&engine, &EmbeddedOptions::default());
+    let options = EmbeddedOptions { key_filter_bytes: 32 << 20, ..EmbeddedOptions::default() };
+    let collections = Collections::new(&engine, &options);
     let sizes = ["a", "b", "c", "a"].map(|name| collections.create(name).unwrap().filter_bytes >> 20);
     assert_eq!(sizes, [16, 8, 4, 16]);
     assert!(collections.find("absent").unwrap().is_none());
