@@ -1,11 +1,11 @@
 //! A job in a term of office: the real shard table and the real office, driven as the actor drives them.
 
-mod give_up;
-
 use std::{collections::VecDeque, rc::Rc, sync::Arc};
 
 use ensemble_store::{Clock, Decision, LedgerEntry, Stamp, Store};
-use ensemble_supervisor::{Aside, Ending, JobRecord, JobState, Next, Office, ShardTable, SupervisorError, Trouble};
+use ensemble_supervisor::{
+    Aside, Ending, JobRecord, JobState, Next, Office, ShardTable, SupervisorError, Trouble, give_up,
+};
 use ensemble_testkit::sim_store::yield_now;
 
 use crate::{
@@ -245,7 +245,11 @@ impl Job {
         let (shard, plan) = (self.table.shard(number), self.table.plan_of(number).cloned());
         let (sim, inbox) = (Rc::clone(&self.sim), Rc::clone(&self.inbox));
         self.sim.spawn(Owner::Term(self.term.number), async move {
-            let aside = Box::new(give_up::give_up(&sim, shard, plan, reason).await);
+            let aside = give_up(&*sim.store, &*sim.clock, &mut sim.retry(), shard, plan, reason).await;
+            if matches!(&aside, Ok(Aside::Settled(entry)) if entry.plan.is_unknown()) {
+                sim.count("shards of earlier terms given up unseen");
+            }
+            let aside = Box::new(aside);
             inbox.borrow_mut().push_back(JobMsg::GivenUp { number, aside });
         });
     }

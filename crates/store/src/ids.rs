@@ -101,3 +101,11 @@ pub struct Stamp {
     /// Grows with each write.
     pub version: u64,
 }
+
+/// The first eight bytes of a key as a number: it orders keys as their bytes do but for those that share it, and is
+/// compared without touching them.
+pub fn key_prefix(key: &[u8]) -> u64 {
+    let mut prefix = [0; 8];
+    prefix.iter_mut().zip(key).for_each(|(to, from)| *to = *from);
+    u64::from_be_bytes(prefix)
+}

@@ -17,7 +17,7 @@ mod traits;
 pub use clock::{Clock, SystemClock};
 pub use embedded::{EmbeddedOptions, EmbeddedStore, compress_if_it_pays};
 pub use error::{ErrorClass, StoreError};
-pub use ids::{Epoch, JobId, JobNumber, Position, Rank, ShardId, Stamp};
+pub use ids::{Epoch, JobId, JobNumber, Position, Rank, ShardId, Stamp, key_prefix};
 pub use once::{Retry, decide, settle};
 pub use records::{
     Claim, DeadLetter, Decision, DecisionRecord, Document, DocumentKind, GoldCell, Insert, LedgerEntry, NewClaim,

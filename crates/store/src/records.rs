@@ -320,3 +320,6 @@ fn from_hex(text: &str) -> Option<Vec<u8>> {
     let digits = text.chars().map(|c| c.to_digit(16).map(|d| d as u8)).collect::<Option<Vec<u8>>>()?;
     digits.len().is_multiple_of(2).then(|| digits.chunks_exact(2).map(|p| p[0] << 4 | p[1]).collect())
 }
+
+#[cfg(test)]
+mod tests;

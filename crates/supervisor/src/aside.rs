@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use ensemble_store::{
-    Clock, Decision, DecisionRecord, LedgerEntry, Retry, ShardPlan, Store, StoreError, decide, settle,
+    Clock, Decision, DecisionRecord, LedgerEntry, Retry, ShardId, ShardPlan, Store, StoreError, decide, settle,
 };
 
 /// What came of giving a shard up.
@@ -14,18 +14,28 @@ pub enum Aside {
     MustProcess(DecisionRecord),
 }
 
-/// Inserts the decision `aside` and the ledger entry; obeys a decision that came first.
+/// Sets a shard aside, or finds that it must be finished: because a worker has decided so, or because its source is
+/// gone and what the store has of it is all there is. `plan` is what the source gives, where there still is one.
 ///
 /// # Errors
 /// Those of the store; transient ones only once `retry` has given up. Repeating it is harmless.
-pub async fn set_aside(
+pub async fn give_up(
     store: &dyn Store,
     clock: &dyn Clock,
     retry: &mut Retry<'_>,
-    plan: ShardPlan,
+    shard: ShardId,
+    plan: Option<ShardPlan>,
     reason: String,
-    bytes: Option<Bytes>,
 ) -> Result<Aside, StoreError> {
+    let (plan, bytes) = match (bytes_in_store(store, retry, shard).await?, plan) {
+        (Some((plan, bytes)), None) => {
+            let decision = Decision::Process { bytes, panicked: Vec::new() };
+            return Ok(Aside::MustProcess(DecisionRecord { plan, decision }));
+        }
+        (Some((_, bytes)), Some(plan)) => (plan, Some(bytes)),
+        (None, Some(plan)) => (plan, None),
+        (None, None) => (ShardPlan::unknown(shard), None),
+    };
     let mine = DecisionRecord { plan, decision: Decision::Aside { reason, bytes } };
     let first = decide(store, retry, mine).await?;
     match first.decision {
@@ -35,4 +45,19 @@ pub async fn set_aside(
             Ok(Aside::Settled(settle(store, retry, entry).await?))
         }
     }
+}
+
+/// A shard's plan and bytes where bronze or the spool has them.
+pub(crate) async fn bytes_in_store(
+    store: &dyn Store,
+    retry: &mut Retry<'_>,
+    shard: ShardId,
+) -> Result<Option<(ShardPlan, Bytes)>, StoreError> {
+    if let Some(DecisionRecord { plan, decision: Decision::Process { bytes, .. } }) =
+        retry.run(|| store.decision(shard)).await?
+    {
+        return Ok(Some((plan, bytes)));
+    }
+    let spooled = retry.run(|| store.spooled(shard)).await?;
+    Ok(spooled.map(|s| (s.plan, s.bytes)))
 }

@@ -5,16 +5,17 @@
 
 mod ending;
 mod fetch;
+mod messages;
 mod start;
 
-use std::{io::Read, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use ensemble_events::EventLog;
 use ensemble_protocol::v1;
 use ensemble_sources::SourceError;
 use ensemble_store::{Clock, DocumentKind, ErrorClass, LedgerEntry, Stamp, StoreError};
-use ractor::{Actor, ActorProcessingErr, ActorRef, SpawnErr};
+use ractor::{Actor, ActorProcessingErr, ActorRef};
 use rustc_hash::FxHashMap;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
@@ -27,77 +28,12 @@ use crate::{
     table::SessionId,
 };
 
+pub(crate) use messages::{JobArgs, JobMsg, JobRef};
+
 /// How often leases are looked over.
 const TICK: Duration = Duration::from_secs(1);
 /// A session gets at most this many shards at once, so that a job's shards spread over its workers.
 const LEASES_AT_ONCE: usize = 4;
-
-/// Speaks to a job.
-#[derive(Debug, Clone)]
-pub(crate) struct JobRef(ActorRef<JobMsg>);
-
-impl JobRef {
-    pub(crate) async fn spawn(args: JobArgs) -> Result<(Self, watch::Receiver<JobStatus>), SpawnErr> {
-        let (status, watcher) = watch::channel(start::first_status(&args.record));
-        let supervisor = args.supervisor.get_cell();
-        let (actor, _) = Actor::spawn_linked(None, Job, (args, status), supervisor).await?;
-        Ok((Self(actor), watcher))
-    }
-
-    /// A job that is over needs no messages any more.
-    pub(crate) fn cast(&self, message: JobMsg) {
-        let _ = self.0.cast(message);
-    }
-}
-
-pub(crate) struct JobArgs {
-    pub(crate) record: JobRecord,
-    pub(crate) stamp: Stamp,
-    /// Standard input, where this process reads it.
-    pub(crate) stream: Option<Box<dyn Read + Send>>,
-    /// How the job is to be ended instead of resumed.
-    pub(crate) ending: Option<Ending>,
-    pub(crate) office: Office,
-    pub(crate) events: Arc<dyn EventLog>,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) aggregator: AggregatorHandle,
-    pub(crate) options: SupervisorOptions,
-    pub(crate) supervisor: ActorRef<SupervisorMsg>,
-}
-
-/// What a job is told.
-pub(crate) enum JobMsg {
-    /// From the planner.
-    Planned(Planned),
-    /// From a fetch: the shard's bytes are here (and durable, where the source cannot be read twice).
-    Fetched(u32, Result<Bytes, SupervisorError>),
-    /// From the supervisor: a session's credit. Answered once, by `assign` or by `Dry`.
-    Take(Offer),
-    /// From a session or an aside: this entry is in the ledger. Harmless when repeated.
-    Settled(Arc<LedgerEntry>),
-    /// From giving a shard up.
-    GivenUp(u32, Result<Aside, StoreError>),
-    /// From a session: the worker has these no more, and did not finish them.
-    Released { session: SessionId, numbers: Vec<u32> },
-    /// From a session: the worker could not finish this one.
-    Failed { session: SessionId, number: u32, class: v1::FailureClass, reason: String },
-    /// From a session: the worker still works on these.
-    Beat { session: SessionId, numbers: Vec<u32> },
-    /// From the supervisor: the session is gone.
-    SessionGone(SessionId),
-    /// From a person: settle what was leased and end so. The first one counts.
-    Stop(Ending),
-    /// From the process, which is to end: lease nothing more.
-    Interrupt,
-    /// From the job's own timer.
-    Tick,
-}
-
-impl std::fmt::Debug for JobMsg {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("JobMsg")
-    }
-}
 
 struct Job;
 

@@ -1,6 +1,6 @@
 //! The supervising roles: jobs and their shards, leases, the workers' sessions, and the aggregator of gold.
 //!
-//! What decides is plain data and plain functions ([`ShardTable`], [`GoldState`], [`set_aside`]); the actors around it
+//! What decides is plain data and plain functions ([`ShardTable`], [`GoldState`], [`give_up`]); the actors around it
 //! move messages and run what was decided. Workers are known by their link alone.
 
 mod aggregator;
@@ -20,7 +20,7 @@ mod table;
 mod totals;
 
 pub use aggregator::{AggregatorHandle, Collection, load_gold};
-pub use aside::{Aside, set_aside};
+pub use aside::{Aside, give_up};
 pub use error::SupervisorError;
 pub use gold_state::{Covered, GoldState};
 pub use layout::{LayoutError, check_layout};

@@ -221,9 +221,8 @@ impl ShardTable {
             return false;
         }
         self.open.remove(&number);
-        self.totals.add(entry);
-        let mut one = Totals::default();
-        one.add(entry);
+        let one = Totals::from(entry);
+        self.totals.merge(&one);
         self.beyond.insert(number, one);
         while let Some(one) = self.beyond.remove(&self.prefix) {
             self.prefix_totals.merge(&one);

@@ -31,20 +31,7 @@ pub struct Totals {
 impl Totals {
     /// Adds one entry.
     pub fn add(&mut self, entry: &LedgerEntry) {
-        // A shard that nobody knows of may never have been one.
-        if !entry.plan.is_unknown() {
-            self.shards += 1;
-            self.aside += u64::from(entry.aside.is_some());
-        }
-        self.bytes += entry.plan.length;
-        self.rows += entry.rows;
-        self.claims += entry.claims;
-        self.duplicates += entry.duplicates;
-        self.displaced_same += entry.displaced_same;
-        self.updated += entry.updated;
-        for (rule, n) in &entry.rejected_by_rule {
-            *self.rejected_by_rule.entry(rule.clone()).or_default() += n;
-        }
+        self.merge(&Self::from(entry));
     }
 
     /// Adds other sums.
@@ -76,5 +63,23 @@ impl Totals {
     /// Rejected rows.
     pub fn rejected(&self) -> u64 {
         self.rejected_by_rule.values().sum()
+    }
+}
+
+impl From<&LedgerEntry> for Totals {
+    fn from(entry: &LedgerEntry) -> Self {
+        // A shard that nobody knows of may never have been one.
+        let known = !entry.plan.is_unknown();
+        Self {
+            shards: u64::from(known),
+            aside: u64::from(known && entry.aside.is_some()),
+            bytes: entry.plan.length,
+            rows: entry.rows,
+            claims: entry.claims,
+            duplicates: entry.duplicates,
+            displaced_same: entry.displaced_same,
+            updated: entry.updated,
+            rejected_by_rule: entry.rejected_by_rule.clone(),
+        }
     }
 }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use ensemble_contract::{AcceptedSpan, Record, Rejection, Rule, Verdict};
 use ensemble_gold::{Cells, Folder, GoldError};
 use ensemble_sources::csv::{RecordKind, RecordReader, line_end_bytes};
-use ensemble_store::{Claim, DeadLetter, NewClaim, Position, ShardKind, ShardPlan};
+use ensemble_store::{Claim, DeadLetter, NewClaim, Position, ShardKind, ShardPlan, key_prefix};
 
 use crate::{FileContext, JobContext, ValidateError};
 
@@ -38,7 +38,7 @@ pub struct ValidatedShard {
 /// Whether gold is folded with the judging.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fold {
-    /// The claims are: while their rows are at hand, it costs a third of what it does later.
+    /// The claims are, while their rows are at hand.
     Claims,
     /// Nothing is.
     Nothing,
@@ -48,7 +48,7 @@ pub enum Fold {
 /// the rules is found and rejected likewise.
 ///
 /// # Errors
-/// Only where plan and job do not belong together. A bad row is a dead letter, not an error.
+/// Where plan and job do not belong together, or where gold cannot hold a sum. A bad row is a dead letter, not an error.
 pub fn validate(
     job: &JobContext,
     plan: &ShardPlan,
@@ -137,7 +137,7 @@ impl ShardValidator<'_> {
         let out = Bytes::from(out);
         let key = |a: &Accepted| &out[a.span.key.clone()];
         let rank = |a: &Accepted| self.job.rank(Position::new(self.plan.file, a.offset));
-        // Comparing eight bytes as a number first decides nearly every comparison without touching the key.
+        // The prefix decides nearly every comparison.
         let mut order: Vec<(u64, u32)> =
             accepted.iter().enumerate().map(|(i, a)| (key_prefix(key(a)), i as u32)).collect();
         order.sort_unstable_by(|(pa, a), (pb, b)| {
@@ -208,14 +208,6 @@ impl ShardValidator<'_> {
 struct Accepted {
     offset: u64,
     span: AcceptedSpan,
-}
-
-/// The first eight bytes as a number that sorts as they do.
-fn key_prefix(key: &[u8]) -> u64 {
-    let mut prefix = [0; 8];
-    let n = key.len().min(8);
-    prefix[..n].copy_from_slice(&key[..n]);
-    u64::from_be_bytes(prefix)
 }
 
 #[cfg(test)]

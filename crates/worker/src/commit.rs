@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use ensemble_events::{AcceptedRow, EventLog, RejectedRow, ShardEvents};
-use ensemble_gold::Folder;
+use ensemble_gold::{Cells, Folder};
 use ensemble_store::{
     Claim, Clock, Decision, DecisionRecord, ErrorClass, LedgerEntry, NewClaim, Retry, ShardPlan, Store, decide, settle,
 };
@@ -76,17 +76,19 @@ impl Committer {
             Decision::Process { .. } => validated,
         };
         let outcomes = claim_all(store, &mut retry, &job.contract.silver, &validated.claims).await?;
-        let entry = self.entry(&job, first.plan, &mut validated, &outcomes)?;
+        let gold = std::mem::take(&mut validated.gold);
+        let entry = self.entry(&job, first.plan, &validated, gold, &outcomes)?;
         self.deliver(&job, &entry.plan, validated, outcomes, &mut retry).await?;
         Ok(settle(store, &mut retry, entry).await?)
     }
 
-    /// Counts the shard and takes its gold, corrected to the delta: the rows that stand less those that they displaced.
+    /// Counts the shard and corrects its gold to the delta: the rows that stand less those that they displaced.
     fn entry(
         &self,
         job: &JobContext,
         plan: ShardPlan,
-        validated: &mut ValidatedShard,
+        validated: &ValidatedShard,
+        mut gold: Cells,
         outcomes: &[Outcome],
     ) -> Result<LedgerEntry, CommitError> {
         let (mut claims, mut duplicates) = (0, validated.duplicates);
@@ -120,8 +122,7 @@ impl Committer {
                 }
             }
         }
-        let mut delta = std::mem::take(&mut validated.gold);
-        delta.merge(&differs.finish())?;
+        gold.merge(&differs.finish())?;
         let mut rejected_by_rule = BTreeMap::new();
         for letter in &validated.dead_letters {
             *rejected_by_rule.entry(letter.rule.clone()).or_default() += 1;
@@ -135,7 +136,7 @@ impl Committer {
             displaced_same,
             updated,
             rejected_by_rule,
-            delta: delta.encode().into(),
+            delta: gold.encode().into(),
             settled_at_us: self.clock.now_us(),
         })
     }

@@ -9,31 +9,7 @@ use parquet::{
 };
 use serde_json::Value;
 
-use crate::support::Place;
-
-const COLUMNS: [&str; 21] = [
-    "track_id",
-    "track_name",
-    "artist_name",
-    "album_name",
-    "genre",
-    "popularity",
-    "year",
-    "explicit",
-    "danceability",
-    "energy",
-    "key",
-    "loudness",
-    "mode",
-    "speechiness",
-    "acousticness",
-    "instrumentalness",
-    "liveness",
-    "valence",
-    "tempo",
-    "duration_ms",
-    "time_signature",
-];
+use crate::{oracle::column_names, support::Place};
 
 /// A loaded catalogue, and the job's report.
 fn loaded() -> (Place, Value) {
@@ -56,7 +32,7 @@ fn silver_is_the_accepted_rows_sorted_by_key() {
     assert_eq!(exported["rows"], report["accepted"]);
     assert_eq!(exported["bytes"], place.path("silver.csv").metadata().unwrap().len());
     let text = std::fs::read_to_string(place.path("silver.csv")).unwrap();
-    assert_eq!(text.lines().next().unwrap(), COLUMNS.join(","));
+    assert_eq!(text.lines().next().unwrap(), column_names().join(","));
 
     let rows = read_csv(&place, "silver.csv");
     assert_eq!(rows.len() as u64, report["accepted"].as_u64().unwrap());
@@ -79,8 +55,8 @@ fn parquet_holds_what_csv_holds_with_types() {
     let reader = SerializedFileReader::new(File::open(place.path("silver.parquet")).unwrap()).unwrap();
     let schema = reader.metadata().file_metadata().schema_descr_ptr();
     let names: Vec<&str> = schema.columns().iter().map(|column| column.name()).collect();
-    assert_eq!(names, COLUMNS);
-    let type_of = |name| schema.columns()[COLUMNS.iter().position(|c| *c == name).unwrap()].physical_type();
+    assert_eq!(names, column_names());
+    let type_of = |name| schema.columns()[column_names().iter().position(|c| *c == name).unwrap()].physical_type();
     assert_eq!(type_of("track_id"), PhysicalType::BYTE_ARRAY);
     assert_eq!(type_of("year"), PhysicalType::INT64);
     assert_eq!(type_of("explicit"), PhysicalType::BOOLEAN);

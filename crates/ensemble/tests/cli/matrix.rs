@@ -17,7 +17,7 @@ fn every_number_of_workers_and_shard_size_gives_the_answer_of_one_slow_process()
     let place = Place::new();
     place.generate("a.csv", "--rows 8000 --duplicates 0.1 --bad 0.02");
     let first = Answer::of(&[&place.path("a.csv")]);
-    place.write("b.csv", odd_rows(&first.silver.keys().map(String::as_str).collect()));
+    place.write("b.csv", odd_rows(first.silver.keys().take(20)));
     let answer = Answer::of(&[&place.path("a.csv"), &place.path("b.csv")]);
     assert!(
         answer.duplicates > first.duplicates + 20 && answer.rejected() > first.rejected() + 5,

@@ -158,15 +158,3 @@ async fn a_record_is_compressed_only_where_that_pays() {
     }
     assert!(place.read_all(&*log).await == shards);
 }
-
-/// How long the log's own work takes: `cargo test --release -p ensemble-events -- --ignored --nocapture`.
-#[test]
-#[ignore = "a measurement"]
-fn encoding_a_catalogue_is_fast() {
-    let shards: Vec<ShardEvents> = (0..20).map(track_shard).collect();
-    let plain: usize = shards.iter().map(codec::size_hint).sum();
-    let started = std::time::Instant::now();
-    let stored: usize = shards.iter().map(|s| Frame::encode(s).unwrap().bytes().len()).sum();
-    let took = started.elapsed();
-    println!("{} rows, {plain} bytes, stored as {stored}, took {took:?}", shards.len() * 20_000);
-}

@@ -72,12 +72,8 @@ impl Head {
                     head.whole = true;
                     break;
                 }
-                // It can only end where a line does.
-                Ok(_) if head.bytes[length.saturating_sub(2)..].iter().any(|b| matches!(*b, CR | LF)) => {
-                    if head.has_header() {
-                        break;
-                    }
-                }
+                // The header ends where a line does: nothing else is worth parsing.
+                Ok(_) if head.has_line_end_behind(length.saturating_sub(2)) && head.has_header() => break,
                 Ok(_) => {}
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
                 Err(e) if e.kind() == ErrorKind::IsADirectory => {
@@ -87,6 +83,10 @@ impl Head {
             }
         }
         Ok(head)
+    }
+
+    fn has_line_end_behind(&self, at: usize) -> bool {
+        self.bytes[at..].iter().any(|b| matches!(*b, CR | LF))
     }
 
     /// Whether the first record ends here, whatever the delimiter is, and its line end with it.

@@ -56,7 +56,7 @@ impl KeyFilter {
         answers
     }
 
-    /// Fetches the blocks of a batch before they are needed: misses that overlap cost a tenth.
+    /// Fetches the blocks of a batch before they are needed: misses then overlap.
     fn in_batches(&self, mut hashes: impl Iterator<Item = u64>, mut each: impl FnMut(u64)) {
         let mut batch = [0; BATCH];
         loop {

@@ -4,10 +4,14 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use ensemble_sources::csv::PlannedShard;
-use ensemble_store::{Clock, Decision, DecisionRecord, Retry, ShardId, ShardPlan, SpooledShard, Store, StoreError};
+use ensemble_store::{Clock, Decision, DecisionRecord, Retry, ShardId, ShardPlan, SpooledShard};
 
 use super::{JobActorState, JobMsg};
-use crate::{Aside, Source, SupervisorError, planner::read_again, set_aside};
+use crate::{
+    Source, SupervisorError,
+    aside::{bytes_in_store, give_up},
+    planner::read_again,
+};
 
 /// How long the store may take.
 const STORE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -36,7 +40,7 @@ impl JobActorState {
         let file = self.record.files().get(plan.file as usize).and_then(|f| f.file.clone());
         let (store, clock, job) = (Arc::clone(self.office.store()), Arc::clone(&self.clock), self.myself.clone());
         tokio::spawn(async move {
-            let bytes = match bytes_in_store(&*store, &*clock, plan.shard).await {
+            let bytes = match bytes_in_store(&*store, &mut retry(&*clock), plan.shard).await {
                 Ok(Some((_, bytes))) => Ok(bytes),
                 Ok(None) => read_source(file, plan).await,
                 Err(e) => Err(e.into()),
@@ -51,7 +55,7 @@ impl JobActorState {
         let plan = self.table.plan_of(number).cloned();
         let (store, clock, job) = (Arc::clone(self.office.store()), Arc::clone(&self.clock), self.myself.clone());
         tokio::spawn(async move {
-            let given_up = give_up(&*store, &*clock, shard, plan, reason).await;
+            let given_up = give_up(&*store, &*clock, &mut retry(&*clock), shard, plan, reason).await;
             let _ = job.cast(JobMsg::GivenUp(number, given_up));
         });
     }
@@ -83,22 +87,6 @@ fn retry(clock: &dyn Clock) -> Retry<'_> {
     Retry::until(clock, clock.now_us() + STORE_TIMEOUT.as_micros() as i64)
 }
 
-/// A shard's plan and bytes where bronze or the spool has them.
-async fn bytes_in_store(
-    store: &dyn Store,
-    clock: &dyn Clock,
-    shard: ShardId,
-) -> Result<Option<(ShardPlan, Bytes)>, StoreError> {
-    let mut retry = retry(clock);
-    if let Some(record) = retry.run(|| store.decision(shard)).await?
-        && matches!(record.decision, Decision::Process { .. })
-    {
-        return Ok(Some(decided_bytes(record)));
-    }
-    let spooled = retry.run(|| store.spooled(shard)).await?;
-    Ok(spooled.map(|s| (s.plan, s.bytes)))
-}
-
 async fn read_source(file: Option<ensemble_sources::SourceFile>, plan: ShardPlan) -> Result<Bytes, SupervisorError> {
     let Some(file) = file else {
         return Err(SupervisorError::Document {
@@ -110,25 +98,4 @@ async fn read_source(file: Option<ensemble_sources::SourceFile>, plan: ShardPlan
         Ok(bytes) => Ok(bytes?),
         Err(_) => Err(SupervisorError::NoAnswer("reading thread")),
     }
-}
-
-async fn give_up(
-    store: &dyn Store,
-    clock: &dyn Clock,
-    shard: ShardId,
-    plan: Option<ShardPlan>,
-    reason: String,
-) -> Result<Aside, StoreError> {
-    let mut retry = retry(clock);
-    let (plan, bytes) = match (bytes_in_store(store, clock, shard).await?, plan) {
-        // Bytes that were read from a source that is gone are all there is: they count.
-        (Some((plan, bytes)), None) => {
-            let decision = Decision::Process { bytes, panicked: Vec::new() };
-            return Ok(Aside::MustProcess(DecisionRecord { plan, decision }));
-        }
-        (Some((_, bytes)), Some(plan)) => (plan, Some(bytes)),
-        (None, Some(plan)) => (plan, None),
-        (None, None) => (ShardPlan::unknown(shard), None),
-    };
-    set_aside(store, clock, &mut retry, plan, reason, bytes).await
 }

@@ -180,12 +180,3 @@ fn there_are_as_many_genres_as_asked() {
         assert!(!genres.contains("genre-82"));
     }
 }
-
-/// `cargo test --release -p ensemble-testkit -- --ignored --nocapture`
-#[test]
-#[ignore = "a measurement"]
-fn a_million_rows_take_less_than_two_seconds() {
-    let started = std::time::Instant::now();
-    TrackCatalogue { duplicates: 0.05, bad: 0.001, ..catalogue(1_000_000) }.write_to(&mut io::sink()).unwrap();
-    println!("{:?}", started.elapsed());
-}

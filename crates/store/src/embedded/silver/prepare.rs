@@ -13,6 +13,7 @@ use crate::{
         filter::key_hash,
         queue::Reply,
     },
+    key_prefix,
 };
 
 /// Documents that may be written, in the order of their keys.
@@ -36,6 +37,12 @@ pub(super) struct Row {
     pub(super) expected: Option<Box<(Rank, ShardId)>>,
 }
 
+impl Row {
+    fn key<'b>(&self, buffer: &'b [u8]) -> &'b [u8] {
+        &buffer[self.at[0]..self.at[1]]
+    }
+}
+
 impl Rows {
     /// Encodes documents and sorts them by their keys.
     fn new<'a, T: 'a>(
@@ -51,14 +58,13 @@ impl Rows {
             put_silver_key(&mut buffer, key(item))?;
             let middle = buffer.len();
             let key = buffer.get(start..middle).unwrap_or_default();
-            let (prefix, hash) = (prefix(key), key_hash(key));
+            let (prefix, hash) = (key_prefix(key), key_hash(key));
             put(&mut buffer, item);
             rows.push(Row { prefix, hash, at: [start, middle, buffer.len()], index, expected: expected(item) });
         }
         let mut rows = Self { rows, buffer: buffer.into() };
         let buffer = &rows.buffer;
-        let key = |row: &Row| &buffer[row.at[0]..row.at[1]];
-        rows.rows.sort_by(|a, b| a.prefix.cmp(&b.prefix).then_with(|| key(a).cmp(key(b))));
+        rows.rows.sort_by(|a, b| a.prefix.cmp(&b.prefix).then_with(|| a.key(buffer).cmp(b.key(buffer))));
         Ok(rows)
     }
 
@@ -84,7 +90,7 @@ impl Rows {
     }
 
     pub(super) fn key(&self, row: &Row) -> &[u8] {
-        &self.buffer[row.at[0]..row.at[1]]
+        row.key(&self.buffer)
     }
 
     pub(super) fn value(&self, row: &Row) -> &[u8] {
@@ -132,7 +138,7 @@ pub(super) fn inserts(engine: &Engine, collection: &Collection, claims: &[NewCla
         if !maybe_present.next().unwrap_or(true) {
             return true;
         }
-        let present = collection.keyspace.contains_key(&buffer[row.at[0]..row.at[1]]).map_err(|e| engine.failed(e));
+        let present = collection.keyspace.contains_key(row.key(buffer)).map_err(|e| engine.failed(e));
         let present = present.map_err(|e| failed = Some(e)).unwrap_or(true);
         !present
     });
@@ -143,10 +149,4 @@ pub(super) fn inserts(engine: &Engine, collection: &Collection, claims: &[NewCla
 pub(super) fn replacements(replacements: &[Replacement]) -> Result<Rows, StoreError> {
     let put = |out: &mut Vec<u8>, r: &Replacement| put_doc(out, &r.doc.live, &r.doc.displaced);
     Rows::new(replacements, |r| &r.key, put, |r| Some(Box::new(r.expected)))
-}
-
-fn prefix(key: &[u8]) -> u64 {
-    let mut bytes = [0; 8];
-    bytes.iter_mut().zip(key).for_each(|(to, from)| *to = *from);
-    u64::from_be_bytes(bytes)
 }
