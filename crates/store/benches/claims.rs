@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use ensemble_store::{
-    Claim, Decision, DecisionRecord, EmbeddedOptions, EmbeddedStore, Insert, JobNumber, LedgerEntry, NewClaim,
+    Claim, ClaimInsert, Decision, DecisionRecord, EmbeddedOptions, EmbeddedStore, JobNumber, LedgerEntry, NewClaim,
     Position, Rank, Replacement, ShardId, ShardKind, ShardPlan, SilverDoc, Store,
 };
 
@@ -111,7 +111,7 @@ async fn commit(store: &EmbeddedStore, shard: ShardId, first: u64, rows: u64) ->
 async fn insert(store: &EmbeddedStore, shard: ShardId, first: u64, rows: u64) -> Result<u64> {
     let claims: Vec<_> = (first..first + rows).map(|n| NewClaim { key: key(n), claim: claim(shard, n) }).collect();
     let inserts = store.insert_claims(SILVER, claims.into()).await?;
-    Ok(inserts.iter().filter(|i| **i == Insert::Inserted).count() as u64)
+    Ok(inserts.iter().filter(|i| **i == ClaimInsert::Inserted).count() as u64)
 }
 
 async fn replace(store: &EmbeddedStore, rows: u64) -> Result {

@@ -20,7 +20,7 @@ pub use error::{ErrorClass, StoreError};
 pub use ids::{Epoch, JobId, JobNumber, Position, Rank, ShardId, Stamp, key_prefix};
 pub use once::{Retry, decide, settle};
 pub use records::{
-    Claim, DeadLetter, Decision, DecisionRecord, Document, DocumentKind, GoldCell, Insert, LedgerEntry, NewClaim,
-    Replacement, ShardKind, ShardPlan, SilverDoc, SpooledShard,
+    Claim, ClaimInsert, DeadLetter, Decision, DecisionRecord, Document, DocumentKind, GoldCell, Insert, LedgerEntry,
+    NewClaim, Replacement, ShardKind, ShardPlan, SilverDoc, SpooledShard,
 };
 pub use traits::Store;

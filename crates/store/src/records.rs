@@ -16,6 +16,16 @@ pub enum Insert {
     Present,
 }
 
+/// What came of inserting a claim where its key is absent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClaimInsert {
+    /// The key was absent; the claim is there now, durably.
+    Inserted,
+    /// A document is there: this one, as [`Store::read_claims`](crate::Store::read_claims) returns it, where the store
+    /// has come across it anyway. `None`: read it before it decides anything; it need not be durable yet.
+    Present(Option<Box<SilverDoc>>),
+}
+
 /// Where a shard's bytes stand in the source. Never changes once planned.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShardPlan {

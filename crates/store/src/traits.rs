@@ -5,8 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::{
-    DeadLetter, DecisionRecord, Document, DocumentKind, GoldCell, Insert, JobNumber, LedgerEntry, NewClaim, Position,
-    Replacement, ShardId, SilverDoc, SpooledShard, Stamp, StoreError,
+    ClaimInsert, DeadLetter, DecisionRecord, Document, DocumentKind, GoldCell, Insert, JobNumber, LedgerEntry,
+    NewClaim, Position, Replacement, ShardId, SilverDoc, SpooledShard, Stamp, StoreError,
 };
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -48,7 +48,7 @@ pub trait Store: Send + Sync + 'static {
 
     /// Inserts each claim whose key is absent; the answers are in the order of the claims. No key occurs twice. Claims
     /// that come in the order of their keys cost least. They are shared, since a shard has thousands, and is repeated.
-    async fn insert_claims(&self, silver: &str, claims: Arc<Vec<NewClaim>>) -> Result<Vec<Insert>>;
+    async fn insert_claims(&self, silver: &str, claims: Arc<Vec<NewClaim>>) -> Result<Vec<ClaimInsert>>;
 
     /// The documents under `keys`, in their order.
     async fn read_claims(&self, silver: &str, keys: Vec<Bytes>) -> Result<Vec<Option<SilverDoc>>>;

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use ensemble_store::{Claim, Insert, NewClaim, Rank, Replacement, Retry, ShardId, SilverDoc, Store, StoreError};
+use ensemble_store::{Claim, ClaimInsert, NewClaim, Rank, Replacement, Retry, ShardId, SilverDoc, Store, StoreError};
 
 /// A chain longer than this is worth looking for claims that nobody needs any more.
 const PRUNE_ABOVE: usize = 4;
@@ -58,6 +58,9 @@ pub(crate) async fn claim_all(
     Ok(outcomes.into_iter().map(|o| o.unwrap_or(Outcome::Duplicate)).collect())
 }
 
+/// A claim that was refused, by its index, and the document that refused it, where it is known.
+type Refused = (usize, Option<SilverDoc>);
+
 /// Step a: inserts where the key is absent. Returns what was refused.
 async fn insert(
     store: &dyn Store,
@@ -66,7 +69,7 @@ async fn insert(
     claims: &Arc<Vec<NewClaim>>,
     open: &[usize],
     outcomes: &mut [Option<Outcome>],
-) -> Result<Vec<usize>, StoreError> {
+) -> Result<Vec<Refused>, StoreError> {
     let batch = match open.len() == claims.len() {
         true => Arc::clone(claims),
         false => Arc::new(open.iter().map(|&i| claims[i].clone()).collect()),
@@ -75,11 +78,29 @@ async fn insert(
     let mut refused = Vec::new();
     for (&i, insert) in open.iter().zip(inserted) {
         match insert {
-            Insert::Inserted => outcomes[i] = Some(Outcome::New),
-            Insert::Present => refused.push(i),
+            ClaimInsert::Inserted => outcomes[i] = Some(Outcome::New),
+            ClaimInsert::Present(doc) => refused.push((i, doc.map(|doc| *doc))),
         }
     }
     Ok(refused)
+}
+
+/// Step b: reads the documents that are not known yet.
+async fn read(
+    store: &dyn Store,
+    retry: &mut Retry<'_>,
+    silver: &str,
+    claims: &[NewClaim],
+    refused: &mut [Refused],
+) -> Result<(), StoreError> {
+    let mut unknown: Vec<_> = refused.iter_mut().filter(|(_, doc)| doc.is_none()).collect();
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let keys: Vec<Bytes> = unknown.iter().map(|(i, _)| claims[*i].key.clone()).collect();
+    let docs = retry.run(|| store.read_claims(silver, keys.clone())).await?;
+    unknown.iter_mut().zip(docs).for_each(|(refused, doc)| refused.1 = doc);
+    Ok(())
 }
 
 /// Steps b to d: reads what is there and replaces what has a higher rank. Returns what has to go round again.
@@ -88,13 +109,12 @@ async fn displace(
     retry: &mut Retry<'_>,
     silver: &str,
     claims: &[NewClaim],
-    refused: Vec<usize>,
+    mut refused: Vec<Refused>,
     outcomes: &mut [Option<Outcome>],
 ) -> Result<Vec<usize>, StoreError> {
-    let keys = || refused.iter().map(|&i| claims[i].key.clone()).collect();
-    let docs = retry.run(|| store.read_claims(silver, keys())).await?;
+    read(store, retry, silver, claims, &mut refused).await?;
     let (mut again, mut replacing, mut replacements) = (Vec::new(), Vec::new(), Vec::new());
-    for (&i, doc) in refused.iter().zip(docs) {
+    for (i, doc) in refused {
         let mine = &claims[i].claim;
         match doc.map(|doc| judge(mine, doc)) {
             // Refused by what is not durable yet.

@@ -11,8 +11,8 @@ use ensemble_events::{AcceptedRow, EmbeddedLog, EmbeddedLogOptions, EventLog, Re
 use ensemble_gold::{Folder, Views};
 use ensemble_sources::{Input, SourceFile, csv::PlannedShard};
 use ensemble_store::{
-    Claim, DeadLetter, Decision, DecisionRecord, DocumentKind, EmbeddedOptions, EmbeddedStore, Insert, LedgerEntry,
-    NewClaim, Replacement, SilverDoc, Stamp, Store,
+    Claim, ClaimInsert, DeadLetter, Decision, DecisionRecord, DocumentKind, EmbeddedOptions, EmbeddedStore,
+    LedgerEntry, NewClaim, Replacement, SilverDoc, Stamp, Store,
 };
 use ensemble_supervisor::{JobRecord, JobState, Office, SourceReader, Submission, Totals, list_jobs, load_gold};
 use ensemble_validation::{Fold, JobContext, ValidatedShard, validate};
@@ -233,7 +233,7 @@ impl World {
     async fn claim(&self, silver: &str, claims: &[NewClaim]) -> Vec<Option<Option<Claim>>> {
         let inserted = self.store.insert_claims(silver, claims.to_vec().into()).await.unwrap();
         let mut outcomes: Vec<Option<Option<Claim>>> = inserted.iter().map(|_| Some(None)).collect();
-        let mut open: Vec<usize> = (0..claims.len()).filter(|i| inserted[*i] == Insert::Present).collect();
+        let mut open: Vec<usize> = (0..claims.len()).filter(|i| inserted[*i] != ClaimInsert::Inserted).collect();
         while !open.is_empty() {
             let keys = open.iter().map(|i| claims[*i].key.clone()).collect();
             let docs = self.store.read_claims(silver, keys).await.unwrap();

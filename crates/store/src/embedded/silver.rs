@@ -148,22 +148,22 @@ impl Collection {
         self.filter.get().ok_or_else(|| StoreError::Unavailable("the key filter is not filled".to_owned()))
     }
 
-    /// A stored document. Where nothing has been written since the opening there is no filter, and it is looked up.
-    fn lookup(&self, engine: &Engine, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
-        match self.filter.get() {
-            Some(filter) if !filter.may_contain(key_hash(key)) => Ok(None),
-            _ => engine.get(&self.keyspace, key),
-        }
+    /// The document under a stored key.
+    fn stored(&self, engine: &Engine, key: &[u8]) -> Result<Option<SilverDoc>, StoreError> {
+        let Some(value) = engine.get(&self.keyspace, key)? else { return Ok(None) };
+        // A copy: the value shares the memory of its whole block.
+        decode_doc(&Bytes::copy_from_slice(&value)).map(Some).map_err(|e| damaged("silver document", key, e))
     }
 
     /// The documents under `keys`, in their order. Blocks.
     pub(super) fn read(&self, engine: &Engine, keys: &[Bytes]) -> Result<Vec<Option<SilverDoc>>, StoreError> {
         let read = |key: &Bytes| {
             let key = silver_key(key)?;
-            let Some(value) = self.lookup(engine, &key)? else { return Ok(None) };
-            // A copy: the value shares the memory of its whole block.
-            let value = Bytes::copy_from_slice(&value);
-            decode_doc(&value).map(Some).map_err(|e| damaged("silver document", &key, e))
+            match self.filter.get() {
+                Some(filter) if !filter.may_contain(key_hash(&key)) => Ok(None),
+                // Where nothing has been written since the opening there is no filter.
+                _ => self.stored(engine, &key),
+            }
         };
         keys.iter().map(read).collect()
     }

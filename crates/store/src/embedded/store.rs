@@ -20,8 +20,8 @@ use super::{
     silver::{Collections, SilverWriter},
 };
 use crate::{
-    DeadLetter, DecisionRecord, Document, DocumentKind, GoldCell, Insert, JobNumber, LedgerEntry, NewClaim, Position,
-    Replacement, ShardId, SilverDoc, SpooledShard, Stamp, Store, StoreError,
+    ClaimInsert, DeadLetter, DecisionRecord, Document, DocumentKind, GoldCell, Insert, JobNumber, LedgerEntry,
+    NewClaim, Position, Replacement, ShardId, SilverDoc, SpooledShard, Stamp, Store, StoreError,
 };
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -122,7 +122,7 @@ impl Store for EmbeddedStore {
         self.shared()?.bronze.forget(shard).await
     }
 
-    async fn insert_claims(&self, silver: &str, claims: Arc<Vec<NewClaim>>) -> Result<Vec<Insert>> {
+    async fn insert_claims(&self, silver: &str, claims: Arc<Vec<NewClaim>>) -> Result<Vec<ClaimInsert>> {
         self.shared()?.silver.insert(silver, claims).await
     }
 

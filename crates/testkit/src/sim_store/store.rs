@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use ensemble_store::{
-    DeadLetter, DecisionRecord, Document, DocumentKind, GoldCell, Insert, JobNumber, LedgerEntry, NewClaim, Position,
-    Replacement, ShardId, SilverDoc, SpooledShard, Stamp, Store, StoreError,
+    ClaimInsert, DeadLetter, DecisionRecord, Document, DocumentKind, GoldCell, Insert, JobNumber, LedgerEntry,
+    NewClaim, Position, Replacement, ShardId, SilverDoc, SpooledShard, Stamp, Store, StoreError,
 };
 
 use super::{
@@ -225,7 +225,7 @@ impl Store for SimStore {
         self.write_one(|replica| replica.put(Key::Spooled(shard), None)).await
     }
 
-    async fn insert_claims(&self, silver: &str, claims: Arc<Vec<NewClaim>>) -> Result<Vec<Insert>> {
+    async fn insert_claims(&self, silver: &str, claims: Arc<Vec<NewClaim>>) -> Result<Vec<ClaimInsert>> {
         self.write(Arc::unwrap_or_clone(claims), |replica, new| write::claim(replica, silver, new)).await
     }
 

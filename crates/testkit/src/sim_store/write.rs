@@ -1,8 +1,8 @@
 //! What each write does to the primary's documents, one document at a time.
 
 use ensemble_store::{
-    DeadLetter, Decision, DecisionRecord, Document, DocumentKind, GoldCell, Insert, LedgerEntry, NewClaim, Replacement,
-    SilverDoc, Stamp,
+    ClaimInsert, DeadLetter, Decision, DecisionRecord, Document, DocumentKind, GoldCell, Insert, LedgerEntry, NewClaim,
+    Replacement, SilverDoc, Stamp,
 };
 
 use super::replica::{Key, Replica};
@@ -16,9 +16,17 @@ pub(super) fn decision(replica: &mut Replica, record: &DecisionRecord) -> Insert
     replica.insert_if_absent(key, record.clone())
 }
 
-pub(super) fn claim(replica: &mut Replica, silver: &str, new: NewClaim) -> Insert {
+pub(super) fn claim(replica: &mut Replica, silver: &str, new: NewClaim) -> ClaimInsert {
+    let key = Key::Silver(silver.to_owned(), new.key);
     let doc = SilverDoc { live: new.claim, displaced: Vec::new() };
-    replica.insert_if_absent(Key::Silver(silver.to_owned(), new.key), doc)
+    match replica.insert_if_absent(key.clone(), doc) {
+        Insert::Inserted => ClaimInsert::Inserted,
+        // Some stores come across the document and some do not.
+        Insert::Present if replica.random.chance(0.5) => {
+            ClaimInsert::Present(replica.readable().get::<SilverDoc>(&key).cloned().map(Box::new))
+        }
+        Insert::Present => ClaimInsert::Present(None),
+    }
 }
 
 pub(super) fn replacement(replica: &mut Replica, silver: &str, new: Replacement) -> bool {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::Collection;
 use crate::{
-    Insert, NewClaim, Rank, Replacement, ShardId, StoreError,
+    ClaimInsert, NewClaim, Rank, Replacement, ShardId, StoreError,
     embedded::{
         codec::{put_doc, put_silver_key},
         engine::Engine,
@@ -113,7 +113,7 @@ pub(super) struct Request {
 
 /// What is to be answered, in the order of the request, with the results of the rows still to be filled in.
 pub(super) enum Answer {
-    Insert { results: Vec<Insert>, reply: Reply<Vec<Insert>> },
+    Insert { results: Vec<ClaimInsert>, reply: Reply<Vec<ClaimInsert>> },
     Replace { results: Vec<bool>, reply: Reply<Vec<bool>> },
 }
 
@@ -121,28 +121,41 @@ impl Answer {
     /// Notes that the row at `index` is written.
     pub(super) fn wrote(&mut self, index: usize) {
         match self {
-            Self::Insert { results, .. } => results.get_mut(index).into_iter().for_each(|r| *r = Insert::Inserted),
+            Self::Insert { results, .. } => results.get_mut(index).into_iter().for_each(|r| *r = ClaimInsert::Inserted),
             Self::Replace { results, .. } => results.get_mut(index).into_iter().for_each(|r| *r = true),
         }
     }
 }
 
-/// The claims that are not known to be present.
-pub(super) fn inserts(engine: &Engine, collection: &Collection, claims: &[NewClaim]) -> Result<Rows, StoreError> {
+/// The claims whose keys are not known to be present, and what is known of each claim by now.
+pub(super) fn inserts(
+    engine: &Engine,
+    collection: &Collection,
+    claims: &[NewClaim],
+) -> Result<(Rows, Vec<ClaimInsert>), StoreError> {
     let filter = collection.filter(engine)?;
     let mut rows = Rows::new(claims, |c| &c.key, |out, c| put_doc(out, &c.claim, &[]), |_| None)?;
+    let mut results = vec![ClaimInsert::Present(None); claims.len()];
     let mut maybe_present = filter.may_contain_each(rows.rows.iter().map(|row| row.hash)).into_iter();
     let mut failed = None;
     let buffer = &rows.buffer;
     rows.rows.retain(|row| {
-        if !maybe_present.next().unwrap_or(true) {
+        if failed.is_some() || !maybe_present.next().unwrap_or(true) {
             return true;
         }
-        let present = collection.keyspace.contains_key(row.key(buffer)).map_err(|e| engine.failed(e));
-        let present = present.map_err(|e| failed = Some(e)).unwrap_or(true);
-        !present
+        match collection.stored(engine, row.key(buffer)) {
+            Ok(None) => true,
+            Ok(Some(doc)) => {
+                results[row.index] = ClaimInsert::Present(Some(Box::new(doc)));
+                false
+            }
+            Err(e) => {
+                failed = Some(e);
+                true
+            }
+        }
     });
-    failed.map_or(Ok(rows), Err)
+    failed.map_or(Ok((rows, results)), Err)
 }
 
 /// All replacements.

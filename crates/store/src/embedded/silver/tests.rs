@@ -8,7 +8,7 @@ use super::{
     prepare::{self, Answer, Request},
     *,
 };
-use crate::{Claim, Insert, NewClaim, Rank, Replacement, ShardId, conformance::sample, embedded::layout::Layout};
+use crate::{Claim, ClaimInsert, NewClaim, Rank, Replacement, ShardId, conformance::sample, embedded::layout::Layout};
 
 fn engine(dir: &tempfile::TempDir) -> Arc<Engine> {
     Arc::new(Engine::open(Layout::open(dir.path()).unwrap(), &EmbeddedOptions::default()).unwrap())
@@ -69,8 +69,9 @@ fn request(engine: &Engine, collection: &Arc<Collection>, asked: &Asked) -> Requ
         Asked::Insert(claims) => {
             let claims: Vec<_> =
                 claims.iter().map(|(key, rank)| NewClaim { key: vec![*key].into(), claim: claim(*rank) }).collect();
-            let answer = Answer::Insert { results: vec![Insert::Present; claims.len()], reply: oneshot::channel().0 };
-            Request { rows: prepare::inserts(engine, &collection, &claims).unwrap(), collection, answer }
+            let (rows, results) = prepare::inserts(engine, &collection, &claims).unwrap();
+            let answer = Answer::Insert { results, reply: oneshot::channel().0 };
+            Request { rows, collection, answer }
         }
         Asked::Replace(replacements) => {
             let replacement = |(key, (expected, rank)): (&u8, &(i64, i64))| Replacement {
@@ -87,7 +88,7 @@ fn request(engine: &Engine, collection: &Arc<Collection>, asked: &Asked) -> Requ
 
 fn results(answer: &Answer) -> Vec<bool> {
     match answer {
-        Answer::Insert { results, .. } => results.iter().map(|i| *i == Insert::Inserted).collect(),
+        Answer::Insert { results, .. } => results.iter().map(|i| *i == ClaimInsert::Inserted).collect(),
         Answer::Replace { results, .. } => results.clone(),
     }
 }

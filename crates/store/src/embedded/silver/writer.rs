@@ -12,10 +12,10 @@ use std::{
 use super::{
     Collection, Collections,
     commit::commit,
-    prepare::{self, Answer, Request, Rows},
+    prepare::{self, Answer, Request},
 };
 use crate::{
-    Insert, NewClaim, Replacement, StoreError,
+    ClaimInsert, NewClaim, Replacement, StoreError,
     embedded::{
         engine::Engine,
         options::EmbeddedOptions,
@@ -83,10 +83,9 @@ impl SilverWriter {
         &self,
         silver: &str,
         claims: Arc<Vec<NewClaim>>,
-    ) -> Result<Vec<Insert>, StoreError> {
-        let results = vec![Insert::Present; claims.len()];
+    ) -> Result<Vec<ClaimInsert>, StoreError> {
         let prepare = move |engine: &Engine, collection: &Collection| prepare::inserts(engine, collection, &claims);
-        let (on_its_way, collection, rows) = self.prepare(silver, prepare).await?;
+        let (on_its_way, collection, (rows, results)) = self.prepare(silver, prepare).await?;
         if rows.is_empty() {
             return Ok(results);
         }
@@ -114,19 +113,19 @@ impl SilverWriter {
         self.call(on_its_way, bytes, request).await
     }
 
-    async fn prepare(
+    async fn prepare<T: Send + 'static>(
         &self,
         silver: &str,
-        rows: impl FnOnce(&Engine, &Collection) -> Result<Rows, StoreError> + Send + 'static,
-    ) -> Result<(Preparing, Arc<Collection>, Rows), StoreError> {
+        prepare: impl FnOnce(&Engine, &Collection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<(Preparing, Arc<Collection>, T), StoreError> {
         let on_its_way = Preparing::new(&self.preparing);
         let (engine, collections, silver) =
             (Arc::clone(&self.engine), Arc::clone(&self.collections), silver.to_owned());
         self.readers
             .run(move || {
                 let collection = collections.create(&silver)?;
-                let rows = rows(&engine, &collection)?;
-                Ok((on_its_way, collection, rows))
+                let prepared = prepare(&engine, &collection)?;
+                Ok((on_its_way, collection, prepared))
             })
             .await
     }
