@@ -134,7 +134,6 @@ impl ShardValidator<'_> {
         if let Some(folder) = &mut folder {
             accepted.iter().try_for_each(|row| folder.add(&out[row.span.row.clone()]))?;
         }
-        let out = Bytes::from(out);
         let key = |a: &Accepted| &out[a.span.key.clone()];
         let rank = |a: &Accepted| self.job.rank(Position::new(self.plan.file, a.offset));
         // The prefix decides nearly every comparison.
@@ -144,8 +143,9 @@ impl ShardValidator<'_> {
             let (a, b) = (&accepted[*a as usize], &accepted[*b as usize]);
             pa.cmp(pb).then_with(|| key(a).cmp(key(b))).then_with(|| rank(a).cmp(&rank(b)))
         });
-        let mut claims = Vec::with_capacity(order.len());
+        let mut first_of_each = Vec::with_capacity(order.len());
         let mut last: Option<(u64, &Accepted)> = None;
+        let mut length = 0;
         for (prefix, i) in order {
             let row = &accepted[i as usize];
             if last.is_some_and(|(p, l)| p == prefix && key(l) == key(row)) {
@@ -156,12 +156,21 @@ impl ShardValidator<'_> {
                 continue;
             }
             last = Some((prefix, row));
-            claims.push(NewClaim {
-                key: out.slice(row.span.key.clone()),
-                claim: Claim { rank: rank(row), shard: self.plan.shard, fields: out.slice(row.span.row.clone()) },
-            });
+            length += row.span.key.len() + row.span.row.len();
+            first_of_each.push(row);
         }
-        validated.claims = Arc::new(claims);
+        // In the order of the keys, each beside its row: the store goes through several shards by turns.
+        let mut sorted = Vec::with_capacity(length);
+        for row in &first_of_each {
+            sorted.extend_from_slice(key(row));
+            sorted.extend_from_slice(&out[row.span.row.clone()]);
+        }
+        let mut rest = Bytes::from(sorted);
+        let claim = |row: &Accepted| NewClaim {
+            key: rest.split_to(row.span.key.len()),
+            claim: Claim { rank: rank(row), shard: self.plan.shard, fields: rest.split_to(row.span.row.len()) },
+        };
+        validated.claims = Arc::new(first_of_each.into_iter().map(claim).collect());
         validated.gold = folder.map(|mut folder| folder.finish()).unwrap_or_default();
         Ok(())
     }

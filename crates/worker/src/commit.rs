@@ -63,21 +63,25 @@ impl Committer {
         let mut retry = Retry::until(&*self.clock, deadline_us);
         let panicked = validated.panicked.clone();
         let mine = DecisionRecord { plan: plan.clone(), decision: Decision::Process { bytes, panicked } };
-        let first = decide(store, &mut retry, mine).await?;
-        let mut validated = match first.decision {
+        // The first decision is to be obeyed, also where it saw another plan, other bytes or other panics.
+        let DecisionRecord { plan: first, decision } = decide(store, &mut retry, mine).await?;
+        let mut validated = match decision {
             Decision::Aside { reason, .. } => {
-                let entry = LedgerEntry::set_aside(first.plan, reason, self.clock.now_us());
+                let entry = LedgerEntry::set_aside(first, reason, self.clock.now_us());
                 return Ok(settle(store, &mut retry, entry).await?);
             }
-            // The first decision is to be obeyed, also where it saw other bytes or other panics.
-            Decision::Process { bytes, panicked } if panicked != validated.panicked || first.plan != plan => {
-                validate(&job, &first.plan, bytes, &panicked, Fold::Claims)?
+            Decision::Process { bytes, panicked } if panicked != validated.panicked || first != plan => {
+                validate(&job, &first, bytes, &panicked, Fold::Claims)?
             }
-            Decision::Process { .. } => validated,
+            Decision::Process { bytes, .. } => {
+                // Many shards wait for their claims at once. Their bytes are in bronze and need not wait with them.
+                drop(bytes);
+                validated
+            }
         };
         let outcomes = claim_all(store, &mut retry, &job.contract.silver, &validated.claims).await?;
         let gold = std::mem::take(&mut validated.gold);
-        let entry = self.entry(&job, first.plan, &validated, gold, &outcomes)?;
+        let entry = self.entry(&job, first, &validated, gold, &outcomes)?;
         self.deliver(&job, &entry.plan, validated, outcomes, &mut retry).await?;
         Ok(settle(store, &mut retry, entry).await?)
     }

@@ -11,7 +11,7 @@ use ensemble_events::{AcceptedRow, EmbeddedLog, EmbeddedLogOptions, EventLog, Re
 use ensemble_gold::{Folder, Views};
 use ensemble_sources::{Input, SourceFile, csv::PlannedShard};
 use ensemble_store::{
-    Claim, ClaimInsert, DeadLetter, Decision, DecisionRecord, DocumentKind, EmbeddedOptions, EmbeddedStore,
+    Claim, ClaimInsert, DeadLetter, Decision, DecisionRecord, DocumentKind, EmbeddedOptions, EmbeddedStore, Insert,
     LedgerEntry, NewClaim, Replacement, SilverDoc, Stamp, Store,
 };
 use ensemble_supervisor::{JobRecord, JobState, Office, SourceReader, Submission, Totals, list_jobs, load_gold};

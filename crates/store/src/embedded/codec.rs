@@ -14,7 +14,7 @@ pub(super) use records::{
     cell_key, cell_value, cell_view_bounds, dead_letter_key, dead_letter_value, decode_cell, decode_dead_letter,
     decode_document, document_key, document_value, kind_bounds, shard_key, split_stamp,
 };
-pub(super) use silver::{decode_doc, decode_live_stamp, put_doc, put_silver_key, silver_key, silver_key_text};
+pub(super) use silver::{decode_doc, decode_live_stamp, put_doc, silver_key, silver_key_text};
 
 /// The longest key that the database can hold.
 pub(super) const MAX_KEY: usize = u16::MAX as usize;

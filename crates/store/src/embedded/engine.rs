@@ -29,10 +29,10 @@ const BRONZE_MARK: [u8; 1] = [0];
 /// Journal files together; older ones are emptied into tables beyond it.
 const JOURNAL_BYTES: u64 = 128 << 20;
 /// A keyspace's writes in memory before they become a table.
-const MEMTABLE_BYTES: u64 = 8 << 20;
+const MEMTABLE_BYTES: u64 = 1 << 20;
 
 /// Writes in memory of all keyspaces together from which on writers are slowed down.
-const WRITE_BUFFER_BYTES: u64 = 48 << 20;
+const WRITE_BUFFER_BYTES: u64 = 16 << 20;
 
 /// What a batch is to survive when its commit answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,25 +6,14 @@ use super::{Cursor, Damaged, MAX_KEY, cursor::put_signed, put_bytes, put_varint}
 use crate::{Claim, JobNumber, Rank, ShardId, SilverDoc, StoreError};
 
 /// The key under which a key's text is stored: the text itself. The database has no empty key, so a zero byte goes in
-/// front of the empty text, and of texts that begin with one; the order stays.
+/// front of the empty text, and of texts that begin with one; the order stays. Shares the text's memory where it can.
 pub(in crate::embedded) fn silver_key(text: &Bytes) -> Result<Bytes, StoreError> {
-    let mut key = Vec::with_capacity(text.len() + 1);
-    put_silver_key(&mut key, text)?;
-    Ok(key.into())
-}
-
-/// As [`silver_key`], at the end of `out`.
-pub(in crate::embedded) fn put_silver_key(out: &mut Vec<u8>, text: &[u8]) -> Result<(), StoreError> {
     let escaped = text.first().is_none_or(|first| *first == 0);
     if text.len() + usize::from(escaped) > MAX_KEY {
         let what = "a key of silver".to_owned();
         return Err(StoreError::TooLarge { what, length: text.len(), limit: MAX_KEY - 1 });
     }
-    if escaped {
-        out.push(0);
-    }
-    out.extend_from_slice(text);
-    Ok(())
+    Ok(if escaped { [&[0], &text[..]].concat().into() } else { text.clone() })
 }
 
 /// The text of a stored key.

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use bytes::Bytes;
 use fjall::Slice;
 
 use super::{
@@ -11,7 +12,7 @@ use super::{
 use crate::{
     Rank, ShardId, StoreError,
     embedded::{
-        codec::decode_live_stamp,
+        codec::{decode_live_stamp, silver_key},
         engine::{Engine, damaged},
     },
 };
@@ -47,7 +48,7 @@ fn row(requests: &[Request], (_, request, row): Entry) -> Option<(&Rows, &Row)> 
     Some((rows, rows.get(row as usize)?))
 }
 
-fn key(requests: &[Request], entry: Entry) -> Option<&[u8]> {
+fn key(requests: &[Request], entry: Entry) -> Option<&Bytes> {
     row(requests, entry).map(|(rows, row)| rows.key(row))
 }
 
@@ -73,14 +74,12 @@ fn decide(
     written: &mut Vec<Entry>,
 ) -> Result<Option<Entry>, StoreError> {
     let Some((rows, first)) = entries.first().and_then(|e| row(requests, *e)) else { return Ok(None) };
-    let mut live = if maybe_stored { stored_stamp(engine, collection, rows.key(first))? } else { None };
+    let mut live = if maybe_stored { stored_stamp(engine, collection, &silver_key(rows.key(first))?)? } else { None };
     let mut winner = None;
     for entry in entries {
         let Some((rows, row)) = row(requests, *entry) else { continue };
-        if row.expected.as_deref() == live.as_ref() {
-            if entries.len() > 1 {
-                live = Some(stamp(rows.key(row), rows.value(row))?);
-            }
+        if rows.expected(row) == live {
+            live = Some(rows.stamp(row));
             winner = Some(*entry);
             written.push(*entry);
         }
@@ -89,11 +88,8 @@ fn decide(
 }
 
 fn stored_stamp(engine: &Engine, collection: &Collection, key: &[u8]) -> Result<Option<(Rank, ShardId)>, StoreError> {
-    engine.get(&collection.keyspace, key)?.map(|value| stamp(key, &value)).transpose()
-}
-
-fn stamp(key: &[u8], value: &[u8]) -> Result<(Rank, ShardId), StoreError> {
-    decode_live_stamp(value).map_err(|e| damaged("silver document", key, e))
+    let stamp = |value: Bytes| decode_live_stamp(&value).map_err(|e| damaged("silver document", key, e));
+    engine.get(&collection.keyspace, key)?.map(stamp).transpose()
 }
 
 /// Writes the documents as one run. Finishing it syncs its tables, their directory and the list of tables; the sync
@@ -107,13 +103,13 @@ fn ingest(engine: &Engine, collection: &Collection, requests: &[Request], winner
     let (written, synced) = std::thread::scope(|scope| {
         let sync = scope.spawn(|| engine.barrier());
         let write = |(rows, row): (&Rows, &Row)| {
-            let (key, value) = rows.record(row);
-            ingestion.write(Slice::from(key), Slice::from(value))
+            let (key, value) = rows.record(row)?;
+            ingestion.write(Slice::from(key), Slice::from(value)).map_err(|e| engine.failed(e))
         };
         let written = winners.iter().filter_map(|entry| row(requests, *entry)).try_for_each(write);
         (written, sync.join())
     });
-    written.map_err(|e| engine.failed(e))?;
+    written?;
     synced.unwrap_or_else(|_| Err(StoreError::Database("a sync has ended unexpectedly".to_owned())))?;
     ingestion.finish().map_err(|e| engine.failed(e))?;
     let written = || {

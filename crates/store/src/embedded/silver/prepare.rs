@@ -1,4 +1,4 @@
-//! What the caller's thread does before the writer decides: encode, sort, and tell apart what needs no decision.
+//! What the caller's thread does before the writer decides: hash, sort, and tell apart what needs no decision.
 
 use std::sync::Arc;
 
@@ -6,9 +6,9 @@ use bytes::Bytes;
 
 use super::Collection;
 use crate::{
-    ClaimInsert, NewClaim, Rank, Replacement, ShardId, StoreError,
+    Claim, ClaimInsert, NewClaim, Rank, Replacement, ShardId, StoreError,
     embedded::{
-        codec::{put_doc, put_silver_key},
+        codec::{put_doc, silver_key},
         engine::Engine,
         filter::key_hash,
         queue::Reply,
@@ -16,12 +16,21 @@ use crate::{
     key_prefix,
 };
 
-/// Documents that may be written, in the order of their keys.
+/// What a claim takes besides its fields, at the most usual.
+const CLAIM_BYTES: usize = 32;
+
+/// Documents that may be written, in the order of their keys. They are encoded only when they are: the caller holds
+/// what they are made of anyway, and many wait.
 pub(super) struct Rows {
+    items: Items,
     rows: Vec<Row>,
-    /// Each row's key and, behind it, its value: the writer, which goes through the rows of several requests by turns,
-    /// finds them side by side.
-    buffer: Bytes,
+    len_bytes: usize,
+}
+
+/// What a request brings.
+enum Items {
+    Claims(Arc<Vec<NewClaim>>),
+    Replacements(Vec<Replacement>),
 }
 
 /// One of [`Rows`].
@@ -29,43 +38,58 @@ pub(super) struct Row {
     /// The key's first eight bytes as a number, which order most keys.
     pub(super) prefix: u64,
     pub(super) hash: u64,
-    /// Where the key, the value and the next row begin in the buffer.
-    at: [usize; 3],
     /// Its place in the request.
-    pub(super) index: usize,
-    /// What the stored document's live claim must be; `None`: there must be no document.
-    pub(super) expected: Option<Box<(Rank, ShardId)>>,
+    pub(super) index: u32,
 }
 
-impl Row {
-    fn key<'b>(&self, buffer: &'b [u8]) -> &'b [u8] {
-        &buffer[self.at[0]..self.at[1]]
+impl Items {
+    fn len(&self) -> usize {
+        match self {
+            Self::Claims(claims) => claims.len(),
+            Self::Replacements(replacements) => replacements.len(),
+        }
+    }
+
+    fn key(&self, index: u32) -> &Bytes {
+        match self {
+            Self::Claims(claims) => &claims[index as usize].key,
+            Self::Replacements(replacements) => &replacements[index as usize].key,
+        }
+    }
+
+    /// The document: its live claim and the displaced ones.
+    fn doc(&self, index: u32) -> (&Claim, &[Claim]) {
+        match self {
+            Self::Claims(claims) => (&claims[index as usize].claim, &[]),
+            Self::Replacements(replacements) => {
+                let doc = &replacements[index as usize].doc;
+                (&doc.live, &doc.displaced)
+            }
+        }
     }
 }
 
 impl Rows {
-    /// Encodes documents and sorts them by their keys.
-    fn new<'a, T: 'a>(
-        items: &'a [T],
-        key: impl Fn(&T) -> &Bytes,
-        put: impl Fn(&mut Vec<u8>, &T),
-        expected: impl Fn(&T) -> Option<Box<(Rank, ShardId)>>,
-    ) -> Result<Self, StoreError> {
-        let mut buffer = Vec::with_capacity(items.len() * 160);
-        let mut rows = Vec::with_capacity(items.len());
-        for (index, item) in items.iter().enumerate() {
-            let start = buffer.len();
-            put_silver_key(&mut buffer, key(item))?;
-            let middle = buffer.len();
-            let key = buffer.get(start..middle).unwrap_or_default();
-            let (prefix, hash) = (key_prefix(key), key_hash(key));
-            put(&mut buffer, item);
-            rows.push(Row { prefix, hash, at: [start, middle, buffer.len()], index, expected: expected(item) });
+    /// Sorts what a request brings.
+    fn new(items: Items) -> Result<Self, StoreError> {
+        let length = items.len();
+        let count = u32::try_from(length).map_err(|_| StoreError::TooLarge {
+            what: "a request".to_owned(),
+            length,
+            limit: u32::MAX as usize,
+        })?;
+        let mut rows = Vec::with_capacity(length);
+        let mut len_bytes = length * size_of::<Row>();
+        for index in 0..count {
+            let key = silver_key(items.key(index))?;
+            let (live, displaced) = items.doc(index);
+            len_bytes +=
+                key.len() + displaced.iter().chain([live]).map(|c| CLAIM_BYTES + c.fields.len()).sum::<usize>();
+            rows.push(Row { prefix: key_prefix(&key), hash: key_hash(&key), index });
         }
-        let mut rows = Self { rows, buffer: buffer.into() };
-        let buffer = &rows.buffer;
-        rows.rows.sort_by(|a, b| a.prefix.cmp(&b.prefix).then_with(|| a.key(buffer).cmp(b.key(buffer))));
-        Ok(rows)
+        let key = |row: &Row| items.key(row.index);
+        rows.sort_by(|a, b| a.prefix.cmp(&b.prefix).then_with(|| key(a).cmp(key(b))));
+        Ok(Self { items, rows, len_bytes })
     }
 
     pub(super) fn len(&self) -> usize {
@@ -76,9 +100,9 @@ impl Rows {
         self.rows.is_empty()
     }
 
-    /// Bytes that they take in memory.
+    /// Bytes that they take in memory, and about as many on disk.
     pub(super) fn len_bytes(&self) -> usize {
-        size_of::<Row>() * self.rows.len() + self.buffer.len()
+        self.len_bytes
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Row> {
@@ -89,18 +113,30 @@ impl Rows {
         self.rows.get(at)
     }
 
-    pub(super) fn key(&self, row: &Row) -> &[u8] {
-        row.key(&self.buffer)
+    pub(super) fn key(&self, row: &Row) -> &Bytes {
+        self.items.key(row.index)
     }
 
-    pub(super) fn value(&self, row: &Row) -> &[u8] {
-        &self.buffer[row.at[1]..row.at[2]]
+    /// Rank and shard of the claim that is live once the row is written.
+    pub(super) fn stamp(&self, row: &Row) -> (Rank, ShardId) {
+        let (live, _) = self.items.doc(row.index);
+        (live.rank, live.shard)
     }
 
-    /// Key and value, which share the memory of the request.
-    pub(super) fn record(&self, row: &Row) -> (Bytes, Bytes) {
-        let [start, middle, end] = row.at;
-        (self.buffer.slice(start..middle), self.buffer.slice(middle..end))
+    /// What the stored document's live claim must be; `None`: there must be no document.
+    pub(super) fn expected(&self, row: &Row) -> Option<(Rank, ShardId)> {
+        match &self.items {
+            Items::Claims(_) => None,
+            Items::Replacements(replacements) => Some(replacements[row.index as usize].expected),
+        }
+    }
+
+    /// The row as it is stored.
+    pub(super) fn record(&self, row: &Row) -> Result<(Bytes, Bytes), StoreError> {
+        let (live, displaced) = self.items.doc(row.index);
+        let mut value = Vec::with_capacity(CLAIM_BYTES + live.fields.len());
+        put_doc(&mut value, live, displaced);
+        Ok((silver_key(self.key(row))?, Bytes::from(value.into_boxed_slice())))
     }
 }
 
@@ -119,7 +155,8 @@ pub(super) enum Answer {
 
 impl Answer {
     /// Notes that the row at `index` is written.
-    pub(super) fn wrote(&mut self, index: usize) {
+    pub(super) fn wrote(&mut self, index: u32) {
+        let index = index as usize;
         match self {
             Self::Insert { results, .. } => results.get_mut(index).into_iter().for_each(|r| *r = ClaimInsert::Inserted),
             Self::Replace { results, .. } => results.get_mut(index).into_iter().for_each(|r| *r = true),
@@ -131,22 +168,22 @@ impl Answer {
 pub(super) fn inserts(
     engine: &Engine,
     collection: &Collection,
-    claims: &[NewClaim],
+    claims: Arc<Vec<NewClaim>>,
 ) -> Result<(Rows, Vec<ClaimInsert>), StoreError> {
     let filter = collection.filter(engine)?;
-    let mut rows = Rows::new(claims, |c| &c.key, |out, c| put_doc(out, &c.claim, &[]), |_| None)?;
     let mut results = vec![ClaimInsert::Present(None); claims.len()];
+    let mut rows = Rows::new(Items::Claims(claims))?;
     let mut maybe_present = filter.may_contain_each(rows.rows.iter().map(|row| row.hash)).into_iter();
     let mut failed = None;
-    let buffer = &rows.buffer;
+    let items = &rows.items;
     rows.rows.retain(|row| {
         if failed.is_some() || !maybe_present.next().unwrap_or(true) {
             return true;
         }
-        match collection.stored(engine, row.key(buffer)) {
+        match silver_key(items.key(row.index)).and_then(|key| collection.stored(engine, &key)) {
             Ok(None) => true,
             Ok(Some(doc)) => {
-                results[row.index] = ClaimInsert::Present(Some(Box::new(doc)));
+                results[row.index as usize] = ClaimInsert::Present(Some(Box::new(doc)));
                 false
             }
             Err(e) => {
@@ -159,7 +196,6 @@ pub(super) fn inserts(
 }
 
 /// All replacements.
-pub(super) fn replacements(replacements: &[Replacement]) -> Result<Rows, StoreError> {
-    let put = |out: &mut Vec<u8>, r: &Replacement| put_doc(out, &r.doc.live, &r.doc.displaced);
-    Rows::new(replacements, |r| &r.key, put, |r| Some(Box::new(r.expected)))
+pub(super) fn replacements(replacements: Vec<Replacement>) -> Result<Rows, StoreError> {
+    Rows::new(Items::Replacements(replacements))
 }

@@ -69,7 +69,7 @@ fn request(engine: &Engine, collection: &Arc<Collection>, asked: &Asked) -> Requ
         Asked::Insert(claims) => {
             let claims: Vec<_> =
                 claims.iter().map(|(key, rank)| NewClaim { key: vec![*key].into(), claim: claim(*rank) }).collect();
-            let (rows, results) = prepare::inserts(engine, &collection, &claims).unwrap();
+            let (rows, results) = prepare::inserts(engine, &collection, Arc::new(claims)).unwrap();
             let answer = Answer::Insert { results, reply: oneshot::channel().0 };
             Request { rows, collection, answer }
         }
@@ -81,7 +81,7 @@ fn request(engine: &Engine, collection: &Arc<Collection>, asked: &Asked) -> Requ
             };
             let replacements: Vec<_> = replacements.iter().map(replacement).collect();
             let answer = Answer::Replace { results: vec![false; replacements.len()], reply: oneshot::channel().0 };
-            Request { rows: prepare::replacements(&replacements).unwrap(), collection, answer }
+            Request { rows: prepare::replacements(replacements).unwrap(), collection, answer }
         }
     }
 }

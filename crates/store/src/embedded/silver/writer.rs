@@ -84,7 +84,7 @@ impl SilverWriter {
         silver: &str,
         claims: Arc<Vec<NewClaim>>,
     ) -> Result<Vec<ClaimInsert>, StoreError> {
-        let prepare = move |engine: &Engine, collection: &Collection| prepare::inserts(engine, collection, &claims);
+        let prepare = move |engine: &Engine, collection: &Collection| prepare::inserts(engine, collection, claims);
         let (on_its_way, collection, (rows, results)) = self.prepare(silver, prepare).await?;
         if rows.is_empty() {
             return Ok(results);
@@ -102,7 +102,7 @@ impl SilverWriter {
         let results = vec![false; replacements.len()];
         let prepare = move |engine: &Engine, collection: &Collection| {
             collection.filter(engine)?;
-            prepare::replacements(&replacements)
+            prepare::replacements(replacements)
         };
         let (on_its_way, collection, rows) = self.prepare(silver, prepare).await?;
         if rows.is_empty() {
