@@ -16,7 +16,7 @@ use crate::{
     key_prefix,
 };
 
-/// What a claim takes besides its fields, at the most usual.
+/// About what a claim takes besides its fields.
 const CLAIM_BYTES: usize = 32;
 
 /// Documents that may be written, in the order of their keys. They are encoded only when they are: the caller holds
