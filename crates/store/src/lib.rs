@@ -15,7 +15,7 @@ mod records;
 mod traits;
 
 pub use clock::{Clock, SystemClock};
-pub use embedded::{EmbeddedOptions, EmbeddedStore, compress_if_it_pays};
+pub use embedded::{EmbeddedOptions, EmbeddedStore, compress_if_it_pays, forget_cached};
 pub use error::{ErrorClass, StoreError};
 pub use ids::{Epoch, JobId, JobNumber, Position, Rank, ShardId, Stamp, key_prefix};
 pub use once::{Retry, decide, settle};

@@ -10,7 +10,7 @@ use std::{
     sync::Arc,
 };
 
-use ensemble_store::JobId;
+use ensemble_store::{JobId, forget_cached};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use super::{
@@ -164,6 +164,10 @@ impl Writer {
     /// Seals the segment that is full and begins the next one.
     fn begin_segment(&mut self) -> Result<(), EventsError> {
         self.write_index(self.number)?;
+        // The full one stays cached for whoever reads a small log back; the one before it need not.
+        if let Ok(before) = File::open(files::segment_path(&self.dir, self.number.saturating_sub(1))) {
+            forget_cached(&before);
+        }
         let file = create_segment(&self.dir, self.number + 1)?;
         self.number += 1;
         self.tail = Tail::new(file, 0);

@@ -17,6 +17,9 @@ const BITS_A_KEY: usize = 18;
 /// How many keys' blocks are fetched at once.
 const BATCH: usize = 64;
 
+/// The least that systems give out at once.
+const PAGE_BYTES: usize = 4096;
+
 /// A cache line.
 type Block = [AtomicU64; 8];
 
@@ -100,9 +103,12 @@ impl KeyFilter {
 struct Blocks(Box<[Block]>);
 
 impl Blocks {
-    /// At least one.
+    /// At least one. All of the memory is taken now: a budget that a load came to only after hours would be a surprise.
     fn new(bytes: usize) -> Self {
-        Self((0..(bytes / size_of::<Block>()).max(1)).map(|_| Block::default()).collect())
+        let blocks = Self((0..(bytes / size_of::<Block>()).max(1)).map(|_| Block::default()).collect());
+        // The allocator leaves zeros to the system, which gives a page once it is written.
+        blocks.0.iter().step_by(PAGE_BYTES / size_of::<Block>()).for_each(|b| b[0].store(0, Ordering::Relaxed));
+        std::hint::black_box(blocks)
     }
 
     fn put(&self, hash: u64) {

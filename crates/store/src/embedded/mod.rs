@@ -20,6 +20,7 @@
 //! what was acknowledged.
 
 mod bronze;
+mod cached;
 mod codec;
 mod compress;
 mod cursors;
@@ -38,6 +39,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 
+pub use cached::forget_cached;
 pub use compress::compress_if_it_pays;
 pub use options::EmbeddedOptions;
 pub use store::EmbeddedStore;

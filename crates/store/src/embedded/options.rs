@@ -10,7 +10,7 @@ const MIB: usize = 1 << 20;
 #[derive(Debug, Clone)]
 pub struct EmbeddedOptions {
     /// Bytes of memory for the filters that tell absent keys of silver without a look-up; 64 KiB to 4 GiB. The first
-    /// silver collection takes half of it, the next one half of the rest, and so on. Past about 10 bits a key (13
+    /// silver collection takes half of it, the next one half of the rest, and so on. Past about 10 bits a key (26
     /// million keys with the default) only the look-ups grow.
     pub key_filter_bytes: usize,
     /// Bytes of memory for blocks of the database's tables; 1 MiB to 64 GiB.
@@ -36,7 +36,7 @@ pub struct EmbeddedOptions {
 impl Default for EmbeddedOptions {
     fn default() -> Self {
         Self {
-            key_filter_bytes: 32 * MIB,
+            key_filter_bytes: 64 * MIB,
             block_cache_bytes: 24 * MIB,
             silver_runs: 200,
             group_rows: 128_000,

@@ -20,6 +20,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::{
     codec::{Cursor, Damaged},
+    cached::forget_cached,
     compress::compress_if_it_pays,
     fault::io_error,
     layout::sync_dir,
@@ -145,6 +146,8 @@ pub(super) struct Segments {
 struct Tail {
     end: Mark,
     file: Option<Arc<File>>,
+    /// The file before, which is full.
+    before: Option<Arc<File>>,
     /// Files with appends that are not synced.
     unsynced: Vec<Arc<File>>,
     /// Whether a file was created whose name is not synced.
@@ -154,7 +157,7 @@ struct Tail {
 impl Segments {
     /// Goes on at `end`.
     fn new(dir: &Path, limit: u64, end: Mark) -> Self {
-        let tail = Tail { end, file: None, unsynced: Vec::new(), dir_unsynced: false };
+        let tail = Tail { end, file: None, before: None, unsynced: Vec::new(), dir_unsynced: false };
         Self { dir: dir.to_owned(), limit, tail: Mutex::new(tail), syncing: Mutex::new(()) }
     }
 
@@ -164,7 +167,11 @@ impl Segments {
         let mut tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
         if tail.end.offset > 0 && tail.end.offset + chunk.len() as u64 > self.limit {
             tail.end = Mark { segment: tail.end.segment + 1, offset: 0 };
-            tail.file = None;
+            let full = tail.file.take();
+            // The one that is full now stays cached for whoever reads a small store back.
+            if let Some(before) = std::mem::replace(&mut tail.before, full) {
+                forget_cached(&before);
+            }
         }
         let path = segment_path(&self.dir, tail.end.segment);
         let file = match &tail.file {

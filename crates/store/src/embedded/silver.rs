@@ -40,7 +40,7 @@ use crate::{SilverDoc, StoreError};
 pub(super) use writer::SilverWriter;
 
 /// Bytes of a table's block: what is read for a look-up.
-const BLOCK_BYTES: u32 = 16 << 10;
+const BLOCK_BYTES: u32 = 8 << 10;
 
 /// The silver collections that are open.
 pub(super) struct Collections {
