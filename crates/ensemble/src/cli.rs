@@ -44,9 +44,14 @@ pub(crate) enum OutputFormat {
 /// Which store.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct StoreArgs {
-    /// The store's directory; without it the setting store.url, ./ensemble-data by default
-    #[arg(long, value_name = "DIR")]
+    /// Where the layers live: DIR, embedded:DIR or mongodb://HOST:PORT/DATABASE; without it the setting store.url,
+    /// ./ensemble-data by default
+    #[arg(long, value_name = "URL")]
     pub(crate) store: Option<String>,
+    /// Where events go: embedded:DIR, kafka://HOST:PORT,HOST:PORT/PREFIX or none; without it the setting events.url, by
+    /// default the directory `events` of an embedded store
+    #[arg(long, value_name = "URL")]
+    pub(crate) events: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -72,6 +77,11 @@ pub(crate) enum Command {
     /// It judges every row of bronze again, and compares what comes out with silver, gold, the dead letters, the events
     /// and the ledger. It takes about 64 MiB of memory, and up to 170 bytes a row of disk beside the store meanwhile.
     Verify(VerifyArgs),
+    /// Make a store ready: its collections and indexes, or its files
+    ///
+    /// Every command that opens a store does this too; on its own it is for a step before a deployment. Harmless when
+    /// repeated.
+    Migrate(StoreArgs),
     /// Look at the settings
     Config(ConfigArgs),
 }
@@ -207,7 +217,9 @@ pub(crate) enum ConfigAction {
 impl Global {
     /// The settings file and what this command's options say.
     pub(crate) fn overrides(&self, store: &StoreArgs) -> Overrides {
-        let values = store.store.iter().map(|url| ("store.url", url.clone())).collect();
+        let store_url = store.store.iter().map(|url| ("store.url", url.clone()));
+        let events_url = store.events.iter().map(|url| ("events.url", url.clone()));
+        let values = store_url.chain(events_url).collect();
         Overrides { file: self.config.clone(), values }
     }
 }

@@ -11,6 +11,7 @@ mod output;
 mod progress;
 mod report;
 mod settings;
+mod stores;
 mod tabular;
 mod target;
 mod text_table;

@@ -1,66 +1,18 @@
-//! Wiring: a store, an event log, a supervisor and its workers in one process.
+//! Wiring: a supervisor and its workers in one process, and what every command starts with.
 
 use std::{io::IsTerminal, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use ensemble_contract::{Contract, builtin, builtin_names, nearest};
-use ensemble_events::{EmbeddedLog, EmbeddedLogOptions, EventLog};
 use ensemble_protocol::in_process;
-use ensemble_store::{Clock, EmbeddedOptions, EmbeddedStore, Store, SystemClock};
+use ensemble_store::{Clock, SystemClock};
 use ensemble_supervisor::{SupervisorHandle, SupervisorOptions};
 use ensemble_worker::{Committer, WorkerArgs, WorkerHandle};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::{exit::Failure, settings::Settings};
+use crate::{exit::Failure, settings::Settings, stores::Stores};
 
 /// How long workers may take to finish once they drain.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// A store and its event log, opened.
-pub(crate) struct Stores {
-    pub(crate) store: Arc<dyn Store>,
-    pub(crate) events: Arc<dyn EventLog>,
-}
-
-impl Stores {
-    /// Opens the store and the event log, making them where they are absent.
-    pub(crate) fn open(settings: &Settings) -> Result<Self, Failure> {
-        let dir = settings.store_dir().map_err(Failure::could_not_start)?;
-        let options = EmbeddedOptions {
-            key_filter_bytes: settings.store.key_filter_bytes,
-            block_cache_bytes: settings.store.block_cache_bytes,
-            group_rows: settings.store.group_rows,
-            group_bytes: settings.store.group_bytes,
-            ..EmbeddedOptions::default()
-        };
-        let store = EmbeddedStore::open(&dir, options).map_err(Failure::could_not_start)?;
-        let events_dir = settings.events_dir().map_err(Failure::could_not_start)?;
-        let options = EmbeddedLogOptions {
-            segment_bytes: settings.events.segment_bytes,
-            retain_bytes: (settings.events.retain_bytes > 0).then_some(settings.events.retain_bytes),
-            ..EmbeddedLogOptions::default()
-        };
-        let events = EmbeddedLog::open(&events_dir, options).map_err(Failure::could_not_start)?;
-        Ok(Self { store, events })
-    }
-
-    /// Opens a store that must be there already.
-    pub(crate) fn open_existing(settings: &Settings) -> Result<Self, Failure> {
-        let dir = settings.store_dir().map_err(Failure::could_not_start)?;
-        // An empty directory would become a store.
-        let is_empty = || std::fs::read_dir(&dir).is_ok_and(|mut entries| entries.next().is_none());
-        if !dir.exists() || is_empty() {
-            let hint = "name the store with --store, or fill one with: ensemble run FILE";
-            return Err(Failure::could_not_start(anyhow::anyhow!("there is no store at {}; {hint}", dir.display())));
-        }
-        Self::open(settings)
-    }
-
-    /// Writes everything out.
-    pub(crate) async fn close(self) -> Result<(), Failure> {
-        self.events.close().await.map_err(Failure::failed)?;
-        self.store.close().await.map_err(Failure::failed)
-    }
-}
 
 /// A supervisor and its workers, running.
 pub(crate) struct Node {

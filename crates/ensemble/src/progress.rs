@@ -43,7 +43,14 @@ impl Progress {
         }
         let seconds = (status.active_us as f64 / 1e6).max(0.001);
         let speed = (totals.rows as f64 / seconds) as u64;
-        self.bar.set_message(format!("{} rows/s, {} rejected", HumanCount(speed), HumanCount(totals.rejected())));
+        let stalled = if status.stalled.is_some() { ", Stalled" } else { "" };
+        let rejected = HumanCount(totals.rejected());
+        self.bar.set_message(format!("{} rows/s, {rejected} rejected{stalled}", HumanCount(speed)));
+    }
+
+    /// Prints a line above the bar, or where there is none.
+    pub(crate) fn say(&self, line: &str) {
+        self.bar.suspend(|| eprintln!("{line}"));
     }
 
     /// Removes the bar.

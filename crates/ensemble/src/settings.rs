@@ -1,9 +1,19 @@
 //! Settings: `config/default.toml`, a file, the environment and the command line, in this order, checked together.
 
+mod places;
+mod servers;
+#[cfg(test)]
+mod tests;
+
 use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use config::{Config, ConfigError, Environment, File, FileFormat};
+use ensemble_events::EventsError;
+use ensemble_store::StoreError;
 use serde::{Deserialize, Serialize};
+
+pub(crate) use places::{EventsPlace, StorePlace};
+pub(crate) use servers::{KafkaSettings, MongodbSettings};
 
 /// The commented defaults.
 const DEFAULTS: &str = include_str!("../../../config/default.toml");
@@ -13,7 +23,9 @@ const DEFAULTS: &str = include_str!("../../../config/default.toml");
 #[serde(deny_unknown_fields)]
 pub(crate) struct Settings {
     pub(crate) store: StoreSettings,
+    pub(crate) mongodb: MongodbSettings,
     pub(crate) events: EventsSettings,
+    pub(crate) kafka: KafkaSettings,
     pub(crate) job: JobSettings,
     pub(crate) workers: WorkersSettings,
     pub(crate) leases: LeasesSettings,
@@ -91,6 +103,16 @@ pub(crate) enum SettingsError {
     OutOfBounds { name: &'static str, value: String, bounds: String },
     #[error("the setting {name} is {value:?}; it names {what}")]
     Url { name: &'static str, value: String, what: &'static str },
+    #[error(
+        "a store on MongoDB has no place for events beside it; name one with --events: kafka://HOST:PORT, embedded:DIR or none"
+    )]
+    NoEvents,
+    #[error("cannot read the password in {path}: {source}")]
+    Password { path: String, source: std::io::Error },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Events(#[from] EventsError),
 }
 
 impl Settings {
@@ -102,6 +124,12 @@ impl Settings {
         }
         let environment = Environment::with_prefix("ENSEMBLE").prefix_separator("__").separator("__").try_parsing(true);
         builder = builder.add_source(environment);
+        // `ENSEMBLE__…` parses values, which would take a password of digits for a number.
+        for (variable, name) in servers::SECRETS {
+            if let Ok(secret) = std::env::var(variable) {
+                builder = builder.set_override(name, secret)?;
+            }
+        }
         for (name, value) in &overrides.values {
             builder = builder.set_override(*name, value.as_str())?;
         }
@@ -122,17 +150,13 @@ impl Settings {
         bounds("events.segment_bytes", self.events.segment_bytes, 1 << 20, 4 << 30)
     }
 
-    /// The embedded store's directory.
-    pub(crate) fn store_dir(&self) -> Result<PathBuf, SettingsError> {
-        embedded_dir("store.url", &self.store.url)
-    }
-
-    /// The embedded event log's directory.
-    pub(crate) fn events_dir(&self) -> Result<PathBuf, SettingsError> {
-        if self.events.url.is_empty() {
-            return Ok(self.store_dir()?.join("events"));
-        }
-        embedded_dir("events.url", &self.events.url)
+    /// The settings as they may be shown: passwords are masked.
+    pub(crate) fn masked(&self) -> Self {
+        let mut shown = self.clone();
+        shown.store.url = places::masked(&self.store.url);
+        shown.mongodb.mask();
+        shown.kafka.mask();
+        shown
     }
 
     /// How many workers to run.
@@ -153,15 +177,3 @@ fn bounds(name: &'static str, value: u64, low: u64, high: u64) -> Result<(), Set
     }
     Err(SettingsError::OutOfBounds { name, value: value.to_string(), bounds: format!("from {low} to {high}") })
 }
-
-fn embedded_dir(name: &'static str, url: &str) -> Result<PathBuf, SettingsError> {
-    let what = "a directory, or embedded:DIR";
-    let path = url.strip_prefix("embedded:").unwrap_or(url);
-    if path.is_empty() || path.contains("://") {
-        return Err(SettingsError::Url { name, value: url.to_owned(), what });
-    }
-    Ok(PathBuf::from(path))
-}
-
-#[cfg(test)]
-mod tests;

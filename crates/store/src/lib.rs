@@ -11,6 +11,7 @@ mod embedded;
 mod error;
 mod ids;
 mod once;
+mod patient;
 mod records;
 mod traits;
 
@@ -19,6 +20,7 @@ pub use embedded::{EmbeddedOptions, EmbeddedStore, compress_if_it_pays, forget_c
 pub use error::{ErrorClass, StoreError};
 pub use ids::{Epoch, JobId, JobNumber, Position, Rank, ShardId, Stamp, key_prefix};
 pub use once::{Retry, decide, settle};
+pub use patient::{Patience, PatientStore};
 pub use records::{
     Claim, ClaimInsert, DeadLetter, Decision, DecisionRecord, Document, DocumentKind, GoldCell, Insert, LedgerEntry,
     NewClaim, Replacement, ShardKind, ShardPlan, SilverDoc, SpooledShard,

@@ -3,6 +3,7 @@
 //! Owns the job's document, its [`ShardTable`] and its planner. What a shard came to is read from the ledger, never
 //! from a message. If it dies, the job's document and the ledger say all that the next one needs.
 
+mod breaker;
 mod ending;
 mod fetch;
 mod messages;
@@ -14,7 +15,7 @@ use bytes::Bytes;
 use ensemble_events::EventLog;
 use ensemble_protocol::v1;
 use ensemble_sources::SourceError;
-use ensemble_store::{Clock, DocumentKind, ErrorClass, LedgerEntry, Stamp, StoreError};
+use ensemble_store::{Clock, DocumentKind, ErrorClass, LedgerEntry, Patience, Stamp, StoreError};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use rustc_hash::FxHashMap;
 use tokio::sync::{OwnedSemaphorePermit, watch};
@@ -28,6 +29,7 @@ use crate::{
     table::SessionId,
 };
 
+use breaker::Breaker;
 pub(crate) use messages::{JobArgs, JobMsg, JobRef};
 
 /// How often leases are looked over.
@@ -46,6 +48,8 @@ pub(crate) struct JobActorState {
     window: Window,
     /// Room in the window that planned shards take until they are leased.
     permits: FxHashMap<u32, OwnedSemaphorePermit>,
+    breaker: Breaker,
+    patience: Arc<Patience>,
     /// The supervisor was told that there is nothing to lease.
     dry: bool,
     leasing: bool,
@@ -163,18 +167,20 @@ impl JobActorState {
 
     /// Leases shards to a session as far as its credit goes.
     async fn take(&mut self, offer: Offer) -> Result<(), SupervisorError> {
-        if !self.leasing || !self.table.has_work() {
+        let most = self.breaker.allowance(LEASES_AT_ONCE, self.clock.now_us());
+        if !self.leasing || most == 0 || !self.table.has_work() {
             self.dry = true;
             let _ = self.supervisor.cast(SupervisorMsg::Dry(self.record.number, offer));
             return Ok(());
         }
         let mut leases = Vec::new();
         let mut credit = offer.credit_bytes;
-        while leases.len() < LEASES_AT_ONCE {
+        while leases.len() < most {
             let until_us = self.lease_end();
             match self.table.next(offer.session.id, credit, offer.whole && leases.is_empty(), until_us) {
                 Next::Lease(lease) => {
                     self.permits.remove(&lease.plan.shard.number);
+                    self.breaker.leased(lease.plan.shard.number);
                     credit = credit.saturating_sub(lease.bytes.len() as u64);
                     leases.push(lease);
                 }
@@ -200,9 +206,11 @@ impl JobActorState {
     async fn settled(&mut self, entry: &LedgerEntry) -> Result<(), SupervisorError> {
         let number = entry.plan.shard.number;
         self.permits.remove(&number);
+        self.breaker.settled();
         if !self.table.settle(entry) {
             return Ok(());
         }
+        self.offer_work();
         self.forget_spooled(entry.plan.shard);
         if let Some(totals) = self.table.tripped()
             && self.record.ending.is_none()
@@ -240,6 +248,7 @@ impl JobActorState {
 
     fn released(&mut self, session: SessionId, numbers: &[u32]) -> Result<(), SupervisorError> {
         for &number in numbers {
+            self.breaker.released(number);
             let trouble = self.table.released(number, session);
             self.mend(trouble);
         }
@@ -254,7 +263,10 @@ impl JobActorState {
         reason: String,
     ) -> Result<(), SupervisorError> {
         let trouble = match class {
-            v1::FailureClass::Transient => self.table.released(number, session),
+            v1::FailureClass::Transient => {
+                self.breaker.failed(number, reason, self.clock.now_us());
+                self.table.released(number, session)
+            }
             v1::FailureClass::Crashed => self.table.crashed(number, session, &reason),
             v1::FailureClass::Fatal | v1::FailureClass::Unspecified => {
                 self.abort(reason).await;
@@ -268,9 +280,11 @@ impl JobActorState {
     fn tick(&mut self) -> Result<(), SupervisorError> {
         for (number, session) in self.table.lapsed(self.clock.now_us()) {
             tracing::warn!(shard = %self.table.shard(number), session, "a lease has lapsed");
+            self.breaker.released(number);
             let trouble = self.table.released(number, session);
             self.mend(trouble);
         }
+        self.offer_work();
         if !self.over {
             drop(self.myself.send_after(TICK, || JobMsg::Tick));
         }
@@ -279,7 +293,8 @@ impl JobActorState {
 
     /// Says that there is something to lease, where the supervisor believes that there is not.
     fn offer_work(&mut self) {
-        if self.dry && self.leasing && self.table.has_work() {
+        let may_lease = self.leasing && self.breaker.allowance(1, self.clock.now_us()) > 0;
+        if self.dry && may_lease && self.table.has_work() {
             self.dry = false;
             let _ = self.supervisor.cast(SupervisorMsg::HasWork(self.record.number));
         }
@@ -321,11 +336,18 @@ impl JobActorState {
             s.active_us = active_us;
             s.over = self.over;
             s.aborted = self.aborted.is_some();
+            s.stalled = self.stalled();
             s.reason = self.aborted.clone().or_else(|| match &self.record.ending {
                 Some(Ending::Failed { reason }) => Some(reason.clone()),
                 _ => None,
             });
         });
+    }
+
+    /// What the job waits for: what its shards failed of, or the store.
+    fn stalled(&self) -> Option<String> {
+        let by_shards = self.breaker.reason().filter(|_| !self.over).map(str::to_owned);
+        by_shards.or_else(|| self.patience.stalled().borrow().clone())
     }
 
     fn mend(&mut self, trouble: Trouble) {

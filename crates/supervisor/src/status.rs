@@ -22,6 +22,8 @@ pub struct JobStatus {
     pub active_us: u64,
     /// Why it ended, or why it does not go on.
     pub reason: Option<String>,
+    /// What it waits for: the store or the event log is away, and the job goes on by itself once it is back.
+    pub stalled: Option<String>,
     /// Whether this process does nothing more for it: it has ended, was interrupted, or cannot go on. In the last two
     /// cases `state` is not terminal, and the job can be resumed.
     pub over: bool,

@@ -7,7 +7,7 @@ use std::{collections::VecDeque, io::Read, sync::Arc, time::Duration};
 
 use ensemble_events::EventLog;
 use ensemble_protocol::SupervisorEnd;
-use ensemble_store::{Clock, DocumentKind, JobId, JobNumber, Stamp, Store};
+use ensemble_store::{Clock, DocumentKind, JobId, JobNumber, Patience, PatientStore, Stamp, Store};
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent, rpc::CallResult};
 use tokio::sync::watch;
 
@@ -49,6 +49,8 @@ pub struct SupervisorHandle {
     office: Office,
     clock: Arc<dyn Clock>,
     aggregator: AggregatorHandle,
+    patience: Arc<Patience>,
+    lease: Duration,
 }
 
 /// Speaks to a job and watches it.
@@ -84,7 +86,7 @@ impl JobHandle {
 }
 
 impl SupervisorHandle {
-    /// Takes office over a store.
+    /// Takes office over a store. From then on a store that is away is waited for, and [`JobStatus::stalled`] says so.
     ///
     /// # Errors
     /// Those of the store.
@@ -94,7 +96,10 @@ impl SupervisorHandle {
         clock: Arc<dyn Clock>,
         options: SupervisorOptions,
     ) -> Result<Self, SupervisorError> {
+        let patience = Arc::new(Patience::new(Arc::clone(&clock)));
+        let store = Arc::new(PatientStore::new(store, Arc::clone(&patience)));
         let office = Office::take(store).await?;
+        let lease = options.lease;
         let aggregator = AggregatorHandle::spawn(office.clone(), options.gold_flush_interval).await?;
         let args = SupervisorArgs {
             office: office.clone(),
@@ -102,9 +107,10 @@ impl SupervisorHandle {
             clock: Arc::clone(&clock),
             options,
             aggregator: aggregator.clone(),
+            patience: Arc::clone(&patience),
         };
         let (actor, _) = Actor::spawn(None, Supervisor, args).await?;
-        Ok(Self { actor, office, clock, aggregator })
+        Ok(Self { actor, office, clock, aggregator, patience, lease })
     }
 
     /// Takes a worker on.
@@ -167,6 +173,11 @@ impl SupervisorHandle {
         self.aggregator.register(&record).await?;
         let start = Box::new(StartJob { stamp, record, stream, ending });
         self.call(|reply| SupervisorMsg::StartJob(start, reply)).await?
+    }
+
+    /// Waits for a store that is away one lease longer at the most: the process is to end.
+    pub fn hurry(&self) {
+        self.patience.end_within(self.lease);
     }
 
     /// Writes gold out and stops. Workers drain; jobs that are not over can be resumed.
@@ -232,6 +243,7 @@ struct SupervisorArgs {
     clock: Arc<dyn Clock>,
     options: SupervisorOptions,
     aggregator: AggregatorHandle,
+    patience: Arc<Patience>,
 }
 
 struct Entry {
@@ -330,6 +342,7 @@ impl SupervisorState {
             stream: start.stream,
             ending: start.ending,
             office: self.args.office.clone(),
+            patience: Arc::clone(&self.args.patience),
             events: Arc::clone(&self.args.events),
             clock: Arc::clone(&self.args.clock),
             aggregator: self.args.aggregator.clone(),

@@ -14,8 +14,8 @@ use crate::{
 
 pub(crate) fn run(global: &Global, args: &ConfigArgs) -> Result<ExitCode, Failure> {
     let ConfigAction::Print = args.action;
-    let overrides = global.overrides(&StoreArgs { store: None });
-    let settings = Settings::load(&overrides).map_err(Failure::could_not_start)?;
+    let overrides = global.overrides(&StoreArgs { store: None, events: None });
+    let settings = Settings::load(&overrides).map_err(Failure::could_not_start)?.masked();
     match global.output {
         OutputFormat::Json => print_json(&settings)?,
         OutputFormat::Table => print_toml(&entries(&settings)?).map_err(Failure::printing)?,

@@ -12,8 +12,9 @@ use crate::{
     cli::{ExportArgs, Global, OutputFormat},
     exit::Failure,
     letters::{Letter, Letters},
-    node::{Stores, block_on, interruptible},
+    node::{block_on, interruptible},
     output::{count, print_csv, print_json},
+    stores::Stores,
     tabular::{Column, CsvSink, ParquetSink, RowSink, gold_fields, silver_fields},
     target::{FileFormat, Target},
 };
@@ -35,7 +36,7 @@ pub(crate) fn run(global: &Global, args: &ExportArgs) -> Result<ExitCode, Failur
     let format = FileFormat::of(&args.to)?;
     let settings = super::settings(global, &args.store)?;
     let (rows, bytes) = block_on(async {
-        let stores = Stores::open_existing(&settings)?;
+        let stores = Stores::open_existing(&settings).await?;
         let written = interruptible(write(&*stores.store, &layer, format, args)).await;
         super::closed(stores, written).await
     })?;

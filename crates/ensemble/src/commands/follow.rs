@@ -9,9 +9,10 @@ use super::gold::Preview;
 use crate::{
     cli::OutputFormat,
     exit::{self, Failure},
-    node::{Node, Stores},
+    node::Node,
     progress::Progress,
     report::{Next, print_report},
+    stores::Stores,
 };
 
 /// A process that works on one job.
@@ -34,7 +35,7 @@ impl Session {
     /// Follows the job to its end, stops everything and prints the report.
     pub(crate) async fn finish(self, job: JobHandle, record: JobRecord) -> Result<Ended, Failure> {
         let Self { output, dir, stores, node } = self;
-        let ended = watch(output, &job, &record).await?;
+        let ended = watch(output, &node, &job, &record).await?;
         let stopped = node.stop().await;
         let report = JobReport::new(&ended.status, record.ignored_columns(), stores.store.describe());
         let contract = record.compile().map_err(Failure::failed)?;
@@ -65,19 +66,25 @@ impl Ended {
     pub(crate) fn exit_code(&self) -> u8 {
         match (self.status.state, self.signal) {
             (JobState::Succeeded, _) => 0,
-            (state, Some(number)) if !state.is_terminal() && !self.status.aborted => exit::SIGNAL_BASE + number,
+            // A store that is away ends the patience of a job that is to end; what ends it is the signal all the same.
+            (state, Some(number))
+                if !state.is_terminal() && (!self.status.aborted || self.status.stalled.is_some()) =>
+            {
+                exit::SIGNAL_BASE + number
+            }
             _ => exit::FAILED,
         }
     }
 }
 
 /// The first signal lets workers finish what they hold; the second ends the process.
-async fn watch(output: OutputFormat, job: &JobHandle, record: &JobRecord) -> Result<Ended, Failure> {
+async fn watch(output: OutputFormat, node: &Node, job: &JobHandle, record: &JobRecord) -> Result<Ended, Failure> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::failed)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(Failure::failed)?;
     let visible = output == OutputFormat::Table && std::io::stderr().is_terminal();
     let progress = Progress::new(visible, record.source_bytes());
     let mut received = None;
+    let mut stalled = None;
     let mut updates = job.status();
     let over = job.over();
     tokio::pin!(over);
@@ -86,7 +93,9 @@ async fn watch(output: OutputFormat, job: &JobHandle, record: &JobRecord) -> Res
             status = &mut over => break status,
             changed = updates.changed() => {
                 if changed.is_ok() {
-                    progress.update(&updates.borrow_and_update());
+                    let status = updates.borrow_and_update().clone();
+                    progress.update(&status);
+                    tell_of_stall(&progress, &mut stalled, status.stalled);
                 }
                 continue;
             }
@@ -100,7 +109,21 @@ async fn watch(output: OutputFormat, job: &JobHandle, record: &JobRecord) -> Res
         received = Some(number);
         eprintln!("finishing what the workers hold; once more to stop at once");
         job.interrupt();
+        node.supervisor.hurry();
     };
     progress.finish();
     Ok(Ended { status, signal: received })
+}
+
+/// Says once what a job waits for, and once that it goes on.
+fn tell_of_stall(progress: &Progress, told: &mut Option<String>, stalled: Option<String>) {
+    if stalled.is_some() == told.is_some() {
+        return;
+    }
+    let line = match &stalled {
+        Some(what) => format!("Stalled: {what}; the job goes on by itself once it is back"),
+        None => "the job goes on".to_owned(),
+    };
+    progress.say(&line);
+    *told = stalled;
 }

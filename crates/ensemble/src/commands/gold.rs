@@ -10,8 +10,9 @@ use crate::{
     catalogue::{Catalogue, Collection},
     cli::{Global, GoldArgs, OutputFormat},
     exit::Failure,
-    node::{Stores, block_on},
+    node::block_on,
     output::{count, print_json_list, stdout},
+    stores::Stores,
     tabular::{Column, CsvSink, Field, Kind, RowSink, gold_fields},
     text_table::{TextTable, visible},
 };
@@ -19,7 +20,7 @@ use crate::{
 pub(crate) fn run(global: &Global, args: &GoldArgs) -> Result<ExitCode, Failure> {
     let settings = super::settings(global, &args.store)?;
     block_on(async {
-        let stores = Stores::open_existing(&settings)?;
+        let stores = Stores::open_existing(&settings).await?;
         let printed = match &args.view {
             Some(view) => print_view(global.output, &stores, view, args.limit).await,
             None => list_views(global.output, &stores).await,

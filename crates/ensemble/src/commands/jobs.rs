@@ -13,8 +13,9 @@ use crate::{
     catalogue::unknown_job,
     cli::{Global, JobArgs, JobsAction, JobsArgs, OutputFormat, StoreArgs},
     exit::{self, Failure},
-    node::{Node, Stores, block_on},
+    node::{Node, block_on},
     settings::Settings,
+    stores::Stores,
 };
 
 pub(crate) fn run(global: &Global, args: &JobsArgs) -> Result<ExitCode, Failure> {
@@ -58,8 +59,8 @@ async fn go_on(
     args: &JobArgs,
     ending: Option<Ending>,
 ) -> Result<ExitCode, Failure> {
-    let dir = settings.store_dir().map_err(Failure::could_not_start)?;
-    let stores = open_to_steer(settings)?;
+    let dir = settings.store_option();
+    let stores = open_to_steer(settings).await?;
     let (stamp, record) = unfinished(&stores, args.job).await?;
     let node = Node::start(settings, &stores).await?;
     let is_cancel = ending.is_some();
@@ -73,8 +74,8 @@ async fn go_on(
 }
 
 /// Opens a store to change its jobs.
-fn open_to_steer(settings: &Settings) -> Result<Stores, Failure> {
-    Stores::open_existing(settings).map_err(|e| match e.error.downcast_ref() {
+async fn open_to_steer(settings: &Settings) -> Result<Stores, Failure> {
+    Stores::open_to_steer(settings).await.map_err(|e| match e.error.downcast_ref() {
         Some(StoreError::Locked { .. }) => {
             let hint = "the jobs of a store that a process has open can be steered only through a server; \
                         interrupt the process (Ctrl-C) to stop its job";

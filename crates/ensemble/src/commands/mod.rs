@@ -6,6 +6,7 @@ mod follow;
 mod generate;
 mod gold;
 mod jobs;
+mod migrate;
 mod rejects;
 mod run;
 mod verify;
@@ -15,8 +16,9 @@ use std::process::ExitCode;
 use crate::{
     cli::{Cli, Command, Global, StoreArgs},
     exit::Failure,
-    node::{Stores, init_logging},
+    node::init_logging,
     settings::Settings,
+    stores::Stores,
 };
 
 /// Runs the command that was asked for.
@@ -30,6 +32,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Rejects(args) => rejects::run(&global, &args),
         Command::Export(args) => export::run(&global, &args),
         Command::Verify(args) => verify::run(&global, &args),
+        Command::Migrate(args) => migrate::run(&global, &args),
         Command::Config(args) => config::run(&global, &args),
     }
 }

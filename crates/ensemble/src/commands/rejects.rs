@@ -10,8 +10,9 @@ use crate::{
     cli::{Global, OutputFormat, RejectsArgs},
     exit::Failure,
     letters::{Letter, Letters},
-    node::{Stores, block_on},
+    node::block_on,
     output::{count, stdout, write_json},
+    stores::Stores,
     tabular::{CsvSink, RowSink},
     text_table::{TextTable, visible},
 };
@@ -23,7 +24,7 @@ const ROW_WIDTH: usize = 60;
 pub(crate) fn run(global: &Global, args: &RejectsArgs) -> Result<ExitCode, Failure> {
     let settings = super::settings(global, &args.store)?;
     block_on(async {
-        let stores = Stores::open_existing(&settings)?;
+        let stores = Stores::open_existing(&settings).await?;
         let printed = print(global.output, &stores, args).await;
         super::closed(stores, printed).await
     })?;

@@ -13,8 +13,9 @@ use super::follow::Session;
 use crate::{
     cli::{Global, OutputFormat, RunArgs},
     exit::Failure,
-    node::{Node, Stores, block_on, init_logging, load_contract},
+    node::{Node, block_on, init_logging, load_contract},
     settings::Settings,
+    stores::Stores,
 };
 
 pub(crate) fn run(global: &Global, args: &RunArgs) -> Result<ExitCode, Failure> {
@@ -43,8 +44,8 @@ async fn load(
     contract: &Contract,
     submission: Submission,
 ) -> Result<ExitCode, Failure> {
-    let dir = settings.store_dir().map_err(Failure::could_not_start)?;
-    let stores = Stores::open(settings)?;
+    let dir = settings.store_option();
+    let stores = Stores::open(settings).await?;
     check_layout(&*stores.store, contract).await.map_err(Failure::could_not_start)?;
     let node = Node::start(settings, &stores).await?;
     let (job, record) = submit_or_resume(&node, &*stores.store, submission).await?;

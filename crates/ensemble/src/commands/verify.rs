@@ -13,10 +13,11 @@ use serde_json::{Value, json};
 use crate::{
     cli::{Global, OutputFormat, VerifyArgs},
     exit::{self, Failure},
-    node::{Stores, block_on, interruptible},
+    node::{block_on, interruptible},
     output::{coloured, print_json, stdout},
     progress::Bytes,
     settings::Settings,
+    stores::Stores,
     tabular::{Column, CsvSink, Field, Kind, RowSink},
     text_table::visible,
 };
@@ -39,9 +40,8 @@ pub(crate) fn run(global: &Global, args: &VerifyArgs) -> Result<ExitCode, Failur
 }
 
 async fn check(output: OutputFormat, settings: &Settings, job: Option<JobId>) -> Result<Report, Failure> {
-    let stores = Stores::open_existing(settings)?;
-    // Files beside the store are on a disk that has room for what the store holds.
-    let options = VerifyOptions::new(settings.store_dir().map_err(Failure::could_not_start)?);
+    let stores = Stores::open_existing(settings).await?;
+    let options = VerifyOptions::new(settings.scratch_dir());
     let bar = Bytes::new(output == OutputFormat::Table && io::stderr().is_terminal());
     let verified = verify(
         Arc::clone(&stores.store),

@@ -19,8 +19,8 @@ use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::{
-    codec::{Cursor, Damaged},
     cached::forget_cached,
+    codec::{Cursor, Damaged},
     compress::compress_if_it_pays,
     fault::io_error,
     layout::sync_dir,

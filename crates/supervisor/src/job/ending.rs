@@ -52,18 +52,28 @@ impl JobActorState {
                 Some(Ending::Cancelled) => JobState::Cancelled,
             };
             // Gold first: a job that has ended is wholly in it.
-            self.aggregator.flush().await?;
+            self.flush_gold().await?;
             self.record.ended_at_us = Some(self.clock.now_us());
             self.record.totals = Some(self.table.totals().clone());
             self.become_state(state).await?;
             self.events.job_ended(self.record.id).await?;
             self.be_over();
         } else if self.interrupted && self.table.leased() == 0 {
-            self.aggregator.flush().await?;
+            self.flush_gold().await?;
             self.write_record().await?;
             self.be_over();
         }
         Ok(())
+    }
+
+    /// An aggregator that does not answer because it waits for the store is waited for.
+    async fn flush_gold(&self) -> Result<(), SupervisorError> {
+        loop {
+            match self.aggregator.flush().await {
+                Err(SupervisorError::NoAnswer(_)) if self.patience.stalled().borrow().is_some() => {}
+                flushed => return flushed,
+            }
+        }
     }
 
     fn be_over(&mut self) {

@@ -5,7 +5,7 @@ use std::{io::Read, sync::Arc};
 use bytes::Bytes;
 use ensemble_events::EventLog;
 use ensemble_protocol::v1;
-use ensemble_store::{Clock, LedgerEntry, Stamp, StoreError};
+use ensemble_store::{Clock, LedgerEntry, Patience, Stamp, StoreError};
 use ractor::{Actor, ActorRef, SpawnErr};
 use tokio::sync::watch;
 
@@ -22,6 +22,7 @@ pub(crate) struct JobRef(pub(super) ActorRef<JobMsg>);
 impl JobRef {
     pub(crate) async fn spawn(args: JobArgs) -> Result<(Self, watch::Receiver<JobStatus>), SpawnErr> {
         let (status, watcher) = watch::channel(start::first_status(&args.record));
+        tell_of_stalls(args.patience.stalled(), status.clone());
         let supervisor = args.supervisor.get_cell();
         let (actor, _) = Actor::spawn_linked(None, Job, (args, status), supervisor).await?;
         Ok((Self(actor), watcher))
@@ -33,6 +34,24 @@ impl JobRef {
     }
 }
 
+/// Tells the watchers of a job when the store is waited for: the job itself may be what waits.
+fn tell_of_stalls(mut stalled: watch::Receiver<Option<String>>, status: watch::Sender<JobStatus>) {
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                changed = stalled.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    let reason = stalled.borrow_and_update().clone();
+                    status.send_modify(|s| s.stalled = reason);
+                }
+                () = status.closed() => return,
+            }
+        }
+    });
+}
+
 pub(crate) struct JobArgs {
     pub(crate) record: JobRecord,
     pub(crate) stamp: Stamp,
@@ -41,6 +60,7 @@ pub(crate) struct JobArgs {
     /// How the job is to be ended instead of resumed.
     pub(crate) ending: Option<Ending>,
     pub(crate) office: Office,
+    pub(crate) patience: Arc<Patience>,
     pub(crate) events: Arc<dyn EventLog>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) aggregator: AggregatorHandle,

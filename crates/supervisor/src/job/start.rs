@@ -7,7 +7,7 @@ use ractor::ActorRef;
 use rustc_hash::FxHashMap;
 use tokio::sync::watch;
 
-use super::{JobActorState, JobArgs, JobMsg, TICK};
+use super::{Breaker, JobActorState, JobArgs, JobMsg, TICK};
 use crate::{
     Ending, JobRecord, JobState, JobStatus, ShardTable, Source, SourceReader, SupervisorError, Totals,
     planner::{Window, spawn_planner},
@@ -26,6 +26,7 @@ pub(super) fn first_status(record: &JobRecord) -> JobStatus {
         source_bytes: record.source_bytes(),
         active_us: record.active_us,
         reason: None,
+        stalled: None,
         over: false,
         aborted: false,
     }
@@ -36,7 +37,8 @@ pub(super) async fn start(
     args: JobArgs,
     status: watch::Sender<JobStatus>,
 ) -> Result<JobActorState, SupervisorError> {
-    let JobArgs { record, stamp, stream, ending, office, events, clock, aggregator, options, supervisor } = args;
+    let JobArgs { record, stamp, stream, ending, office, patience, events, clock, aggregator, options, supervisor } =
+        args;
     let limits = record.compile()?.limits;
     // Whoever held the job until now can move `leased_below` no more, so what is read from here on is all that it leased.
     let stamp = office.write(DocumentKind::Job, &record.id.to_string(), Some(stamp), &record).await?;
@@ -54,6 +56,8 @@ pub(super) async fn start(
         stamp,
         table,
         permits: FxHashMap::default(),
+        breaker: Breaker::default(),
+        patience,
         dry: true,
         leasing: true,
         interrupted: false,

@@ -14,10 +14,11 @@ use crate::{
     catalogue::Catalogue,
     cli::OutputFormat,
     exit::Failure,
-    node::{Stores, block_on},
+    node::block_on,
     output::{count, print_json, print_json_list, quoted, stdout},
     report::write_report,
     settings::Settings,
+    stores::Stores,
     tabular::{Column, CsvSink, Field, Kind, RowSink},
     text_table::{TextTable, visible},
 };
@@ -53,9 +54,12 @@ pub(super) fn list(output: OutputFormat, settings: &Settings) -> Result<ExitCode
         OutputFormat::Csv => print_csv(&jobs).map_err(Failure::printing)?,
         OutputFormat::Table => {
             print_table(&jobs).map_err(Failure::printing)?;
-            let dir = settings.store_dir().map_err(Failure::could_not_start)?;
             if let Some(job) = jobs.iter().find(|job| is_open(job)) {
-                eprintln!("go on with: ensemble jobs resume {} --store {}", job.report.job, quoted(&dir));
+                eprintln!(
+                    "go on with: ensemble jobs resume {} --store {}",
+                    job.report.job,
+                    quoted(&settings.store_option())
+                );
             }
         }
     }
@@ -83,7 +87,7 @@ pub(super) async fn print_job(output: OutputFormat, stores: &Stores, job: &JobRe
 
 fn read<T>(settings: &Settings, read: impl AsyncFnOnce(&Stores) -> Result<T, Failure>) -> Result<T, Failure> {
     block_on(async {
-        let stores = Stores::open_existing(settings)?;
+        let stores = Stores::open_existing(settings).await?;
         let result = read(&stores).await;
         super::super::closed(stores, result).await
     })
@@ -105,6 +109,7 @@ async fn details(stores: &Stores, job: &JobRecord) -> Result<JobDetails, Failure
             Some(Ending::Failed { reason }) => Some(reason.clone()),
             _ => None,
         },
+        stalled: None,
         over: true,
         aborted: false,
     };
