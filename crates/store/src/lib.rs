@@ -10,6 +10,7 @@ pub mod conformance;
 mod embedded;
 mod error;
 mod ids;
+pub mod mongo;
 mod once;
 mod records;
 mod traits;
@@ -18,6 +19,7 @@ pub use clock::{Clock, SystemClock};
 pub use embedded::{EmbeddedOptions, EmbeddedStore, compress_if_it_pays};
 pub use error::{ErrorClass, StoreError};
 pub use ids::{Epoch, JobId, JobNumber, Position, Rank, ShardId, Stamp, key_prefix};
+pub use mongo::{MongoCollections, MongoOptions, MongoStore, Secret};
 pub use once::{Retry, decide, settle};
 pub use records::{
     Claim, ClaimInsert, DeadLetter, Decision, DecisionRecord, Document, DocumentKind, GoldCell, Insert, LedgerEntry,
