@@ -22,6 +22,7 @@ import java.security.spec.PKCS8EncodedKeySpec;
 import java.util.Collection;
 import java.util.List;
 import java.util.Set;
+import org.h2.mvstore.MVStore;
 
 /**
  * Runs mongo-java-server so that a driver takes it for the primary of a replica set, on 127.0.0.1 alone.
@@ -30,7 +31,7 @@ import java.util.Set;
  * a single server), {@code tls.cert} (PEM) and {@code tls.key} (PKCS 8, DER). It prints {@code ready PORT} once it listens.
  *
  * <p>What it adds: {@code hello} with the wire version that drivers ask for; error codes where the server has none; with
- * {@code h2} a commit to the file before a write is acknowledged; and a refusal of what the server would accept and then
+ * {@code h2} a commit to the file before a write is acknowledged, and no commit in the middle of one; and a refusal of what the server would accept and then
  * silently get wrong (transactions, updates by pipelines, unique partial indexes). Majority, journal and retryable writes
  * mean nothing here: it shows that commands, documents and error paths work over the wire, not what a replica set does.
  */
@@ -48,7 +49,7 @@ public class MongoStandIn {
 
   private MongoStandIn(String kind, int port, String path) {
     this.port = port;
-    backend = kind.equals("h2") ? new H2Backend(path) : new MemoryBackend();
+    backend = kind.equals("h2") ? new H2Backend(open(path)) : new MemoryBackend();
     file = backend instanceof H2Backend ? (H2Backend) backend : null;
     backend.version(new MongoVersion() {
       @Override
@@ -71,6 +72,14 @@ public class MongoStandIn {
       e.printStackTrace();
       System.exit(1);
     }
+  }
+
+  /**
+   * Without commits of its own: the server writes a document and its entry in the index one after the other, and a commit
+   * between the two would outlive a crash as a document that nobody finds and nobody can insert.
+   */
+  private static MVStore open(String path) {
+    return new MVStore.Builder().fileName(path).autoCommitDisabled().autoCommitBufferSize(0).open();
   }
 
   private void listen() throws Exception {
@@ -109,11 +118,16 @@ public class MongoStandIn {
       }
     }
     try {
-      Object reply = method.invoke(backend, args);
-      if (file != null && WRITES.contains(command)) {
-        file.commit(); // to the operating system, so that it survives this process
+      if (file == null || !WRITES.contains(command)) {
+        return method.invoke(backend, args);
       }
-      return reply;
+      synchronized (file) { // so that no other write is half done when this one is committed
+        try {
+          return method.invoke(backend, args);
+        } finally {
+          file.commit(); // to the operating system, so that it survives this process
+        }
+      }
     } catch (InvocationTargetException e) {
       return failure(command, query != null, e.getCause());
     }

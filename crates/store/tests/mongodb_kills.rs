@@ -149,7 +149,8 @@ async fn what_was_acknowledged_outlives_the_server() {
         // The fault has fired: batches that were under way have failed.
         wait_until("a failure", || tally.failed.load(Ordering::Relaxed) > failures).await;
         tokio::task::block_in_place(|| server.up());
-        println!("kill {kill}: {} shards settled, {} calls failed", before, tally.failed.load(Ordering::Relaxed));
+        let [settled, failed] = [&tally.settled, &tally.failed].map(|count| count.load(Ordering::Relaxed));
+        println!("kill {kill}: {settled} shards settled, {failed} calls failed");
     }
     let before = tally.settled.load(Ordering::Relaxed);
     wait_until("settling shards", || tally.settled.load(Ordering::Relaxed) >= before + SHARDS_BETWEEN).await;

@@ -325,30 +325,32 @@ pub async fn collections_are_apart(fixture: &impl Fixture) {
 /// batch.
 pub async fn batches_of_every_size_are_claimed(fixture: &impl Fixture) {
     check(async {
-        let store = opened(fixture).await?;
-        let mut expected = BTreeMap::new();
-        for (number, (count, length)) in
-            [(1, 1), (999, 20), (1000, 20), (1001, 20), (2001, 20), (13, 1 << 20), (3, 6 << 20)].into_iter().enumerate()
-        {
-            let shard = sample::shard(1, number as u32);
-            let claim = |n: i64, rank| sample::claim([rank, n, 0], shard, format!("{n:length$}"));
-            let key = |n: i64| Bytes::from(format!("{number}/{n:05}"));
-            let claims: Vec<_> = (0..count).map(|n| sample::new_claim(key(n), claim(n, 2))).collect();
-            assert!(insert(&*store, claims.clone()).await?.into_iter().all(|inserted| inserted), "{count} of {length}");
-            assert!(!insert(&*store, claims).await?.into_iter().any(|inserted| inserted), "{count} of {length}");
-            let replacement = |n| Replacement {
-                key: key(n),
-                expected: (Rank([2, n, 0]), shard),
-                doc: SilverDoc { live: claim(n, 1), displaced: vec![sample::claim([2, n, 0], shard, "before")] },
-            };
-            let replaced = store.replace_claims(SILVER, (0..count).map(replacement).collect()).await?;
-            assert!(replaced.len() == count as usize && replaced.into_iter().all(|r| r), "{count} of {length}");
-            expected.extend((0..count).map(|n| (key(n), claim(n, 1))));
+        let store = fixture.open().await;
+        for (count, length) in [(1, 1), (999, 20), (1000, 20), (1001, 20), (2001, 20), (13, 1 << 20), (3, 6 << 20)] {
+            claim_and_replace(&*store, count, length).await?;
         }
-        let found = all(&*store, SILVER, 500).await?;
-        assert_eq!(found.len(), expected.len());
-        assert!(found.into_iter().zip(expected).all(|((key, doc), (k, live))| key == k && doc.live == live));
         Ok(())
     })
     .await;
+}
+
+/// Claims that many keys in a collection of its own, and replaces them all.
+async fn claim_and_replace(store: &dyn Store, count: i64, length: usize) -> Result {
+    let silver = format!("{count}_of_{length}");
+    store.declare_silver(&silver, &sample::columns()).await?;
+    let shard = sample::shard(1, 0);
+    let claim = |n: i64, rank| sample::claim([rank, n, 0], shard, format!("{n}{}", "x".repeat(length)));
+    let key = |n: i64| Bytes::from(format!("{n:05}"));
+    let claims: Arc<Vec<_>> = Arc::new((0..count).map(|n| sample::new_claim(key(n), claim(n, 2))).collect());
+    let inserted = store.insert_claims(&silver, Arc::clone(&claims)).await?;
+    assert!(inserted.len() == claims.len() && inserted.iter().all(|i| *i == ClaimInsert::Inserted), "{silver}");
+    let again = store.insert_claims(&silver, Arc::clone(&claims)).await?;
+    assert!(again.len() == claims.len() && again.iter().all(|i| *i != ClaimInsert::Inserted), "{silver}");
+    let doc = |n| SilverDoc { live: claim(n, 1), displaced: vec![sample::claim([2, n, 0], shard, "before")] };
+    let replacement = |n| Replacement { key: key(n), expected: (Rank([2, n, 0]), shard), doc: doc(n) };
+    let replaced = store.replace_claims(&silver, (0..count).map(replacement).collect()).await?;
+    assert!(replaced.len() == claims.len() && replaced.into_iter().all(|r| r), "{silver}");
+    let found = all(store, &silver, 500).await?;
+    assert!(found == (0..count).map(|n| (key(n), doc(n))).collect::<Vec<_>>(), "{silver}");
+    Ok(())
 }

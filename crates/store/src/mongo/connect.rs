@@ -1,7 +1,11 @@
 //! Connects: from settings to a server that lets this program in and keeps what it writes.
 
+use std::time::Duration;
+
 use mongodb::{
     Client,
+    bson::doc,
+    error::ErrorKind,
     options::{
         Acknowledgment, ClientOptions, ReadConcern, ReadPreference, SelectionCriteria, ServerAddress, Tls, WriteConcern,
     },
@@ -23,11 +27,14 @@ const TLS_WORDS: [&str; 7] =
     ["tls", "certificate", "handshake", "corrupt message", "InvalidContentType", "alert", "UnknownIssuer"];
 const HUNG_UP_WORDS: [&str; 4] = ["eof", "end of file", "connection reset", "close"];
 
-/// Makes the client. Nothing is sent yet.
+/// How long it is tried whether a server answers without TLS.
+const PLAIN_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Makes the client, and returns what it was made from. Nothing is sent yet.
 ///
 /// # Errors
 /// [`StoreError::Refused`] where the connection string cannot be read or names a host that does not exist.
-pub(super) async fn server(options: &MongoOptions) -> Result<(Server, bool)> {
+pub(super) async fn server(options: &MongoOptions) -> Result<(Server, ClientOptions)> {
     let uri = with_user(options)?;
     let parsed = ClientOptions::parse(&uri).await.map_err(|e| StoreError::Refused {
         server: "the MongoDB connection string".to_owned(),
@@ -38,19 +45,19 @@ pub(super) async fn server(options: &MongoOptions) -> Result<(Server, bool)> {
     let hosts: Vec<String> = parsed.hosts.iter().map(ToString::to_string).collect();
     let name = format!("mongodb://{}/{database}", hosts.join(","));
     look_up(&parsed.hosts, &name).await?;
-    let has_tls = matches!(parsed.tls, Some(Tls::Enabled(_)));
     let refused = |e: mongodb::error::Error| StoreError::Refused {
         server: name.clone(),
         problem: format!("cannot be connected to: {}", without_user(&uri, &e.to_string())),
     };
-    let client = Client::with_options(overridden(parsed, options)).map_err(refused)?;
+    let parsed = overridden(parsed, options);
+    let client = Client::with_options(parsed.clone()).map_err(refused)?;
     let limits = Limits {
         operation_timeout: options.operation_timeout,
         in_flight: options.in_flight,
         batch_documents: options.batch_documents,
         batch_bytes: options.batch_bytes,
     };
-    Ok((Server::new(client, &database, name, limits), has_tls))
+    Ok((Server::new(client, &database, name, limits), parsed))
 }
 
 /// What the protocol rests on does not come from a connection string: neither what a write waits for nor what a read
@@ -133,21 +140,39 @@ async fn look_up(hosts: &[ServerAddress], name: &str) -> Result<()> {
     Err(StoreError::Refused { server: name.to_owned(), problem })
 }
 
-/// Says more of an error at the opening, where its text tells more than that the server is not there.
-pub(super) fn explained(server: &Server, has_tls: bool, error: StoreError) -> StoreError {
+/// Says more of an error at the opening, where more can be told than that the server is not there.
+pub(super) async fn explained(server: &Server, options: ClientOptions, error: StoreError) -> StoreError {
     let StoreError::Unavailable(reason) = &error else { return error };
     let text = reason.to_ascii_lowercase();
     let has = |words: &[&str]| words.iter().any(|word| text.contains(&word.to_ascii_lowercase()));
-    if has_tls && (has(&TLS_WORDS) || has(&HUNG_UP_WORDS)) {
-        let problem = "does not speak TLS as asked; check its certificate and tlsCAFile, or take tls=true away";
-        return StoreError::Refused { server: server.name.clone(), problem: format!("{problem} ({reason})") };
-    }
-    // A server that is just starting hangs up as well, so this may pass.
-    if has(&HUNG_UP_WORDS) {
+    if !matches!(options.tls, Some(Tls::Enabled(_))) {
+        // A server that is just starting hangs up as well, so this may pass.
         let hint = "it hangs up before it answers; add tls=true if it speaks TLS only";
-        return StoreError::Unavailable(format!("{reason}; {hint}"));
+        return if has(&HUNG_UP_WORDS) { StoreError::Unavailable(format!("{reason}; {hint}")) } else { error };
     }
-    error
+    let problem = if answers_without_tls(options).await {
+        "does not speak TLS; take tls=true away, or turn TLS on at the server"
+    } else if has(&TLS_WORDS) || has(&HUNG_UP_WORDS) {
+        "does not speak TLS as asked; check its certificate and tlsCAFile, or take tls=true away"
+    } else {
+        return error;
+    };
+    StoreError::Refused { server: server.name.clone(), problem: format!("{problem} ({reason})") }
+}
+
+/// Whether a server answers to a client that does not speak TLS. It is sent a greeting and no credentials.
+async fn answers_without_tls(mut options: ClientOptions) -> bool {
+    options.tls = Some(Tls::Disabled);
+    options.credential = None;
+    options.server_selection_timeout = Some(PLAIN_TIMEOUT);
+    let Ok(client) = Client::with_options(options) else { return false };
+    let admin = client.database("admin");
+    let ping = admin.run_command(doc! { "ping": 1 });
+    tokio::time::timeout(PLAIN_TIMEOUT, ping.into_future()).await.is_ok_and(|answer| match answer {
+        Ok(_) => true,
+        // It has answered, if only that it wants to know who asks.
+        Err(error) => matches!(*error.kind, ErrorKind::Command(_)),
+    })
 }
 
 #[cfg(test)]

@@ -43,12 +43,12 @@ impl MongoStore {
     }
 
     async fn open(options: MongoOptions) -> Result<Arc<Self>> {
-        let (server, has_tls) = connect::server(&options).await?;
+        let (server, client) = connect::server(&options).await?;
         let names = options.collections;
         let store = Self { server, declared: Declared::new(names.clone()), names };
         match store.migrate().await {
             Ok(()) => Ok(Arc::new(store)),
-            Err(error) => Err(connect::explained(&store.server, has_tls, error)),
+            Err(error) => Err(connect::explained(&store.server, client, error).await),
         }
     }
 

@@ -89,11 +89,11 @@ async fn a_document_that_is_too_large_harms_nobody_else() {
     let large = [sample::new_claim("small", claim(10)), sample::new_claim("large", claim(16 << 20))];
     let error = store.insert_claims(SILVER, large.to_vec().into()).await.unwrap_err();
     assert!(matches!(error, StoreError::TooLarge { .. }) && error.class() == ErrorClass::Invalid, "{error}");
-    // Just below the server's limit: 16 MiB with the document's other fields.
-    let fits = [sample::new_claim("small", claim(10)), sample::new_claim("fits", claim((16 << 20) - 300))];
+    // Just below the limit, with room for what a command has around its document.
+    let fits = [sample::new_claim("small", claim(10)), sample::new_claim("fits", claim((16 << 20) - 2048))];
     store.insert_claims(SILVER, fits.to_vec().into()).await.unwrap();
     let docs = store.read_claims(SILVER, vec!["small".into(), "fits".into(), "large".into()]).await.unwrap();
-    assert!(docs == [Some(sample::doc(claim(10))), Some(sample::doc(claim((16 << 20) - 300))), None]);
+    assert!(docs == [Some(sample::doc(claim(10))), Some(sample::doc(claim((16 << 20) - 2048))), None]);
     let doc = SilverDoc { live: claim(9 << 20), displaced: vec![claim(8 << 20)] };
     let replacement = Replacement { key: "small".into(), expected: (doc.live.rank, doc.live.shard), doc };
     let error = store.replace_claims(SILVER, vec![replacement]).await.unwrap_err();
