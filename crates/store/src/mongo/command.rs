@@ -248,6 +248,6 @@ mod tests {
     #[test]
     fn a_document_that_no_server_takes_is_too_large() {
         assert!(matches!(cut(&[MAX_DOCUMENT], 10, 1000), Err(StoreError::TooLarge { .. })));
-        assert_eq!(cut(&[MAX_DOCUMENT - 20], 10, 1000).unwrap(), [0..1]);
+        assert_eq!(cut(&[MAX_DOCUMENT - 20, 1], 10, 1000).unwrap(), [0..1, 1..2]);
     }
 }

@@ -231,7 +231,8 @@ mod tests {
     #[test]
     fn settings_that_contradict_each_other_are_named() {
         let second = Duration::from_secs;
-        let cases: [(&str, fn(&mut MongoOptions)); 12] = [
+        type Spoil = fn(&mut MongoOptions);
+        let cases: [(&str, Spoil); 12] = [
             ("operation_timeout", |o| o.operation_timeout = LEASE),
             ("operation_timeout", |o| o.operation_timeout = Duration::ZERO),
             ("connect_timeout", |o| o.connect_timeout = Duration::from_secs(11)),
