@@ -10,6 +10,7 @@
 mod bronze;
 mod documents;
 mod ledger;
+mod repeats;
 pub mod sample;
 mod silver;
 
@@ -17,20 +18,23 @@ use std::{path::Path, sync::Arc};
 
 pub use bronze::{
     a_decision_is_inserted_once, a_large_chunk_of_bronze_comes_back, aside_decisions_keep_their_reason,
-    decisions_are_scanned_in_order, spooled_shards_are_kept_until_forgotten,
+    chunks_of_more_than_sixteen_mib_come_back, decisions_are_scanned_in_order,
+    large_chunks_of_different_attempts_are_apart, spooled_shards_are_kept_until_forgotten,
 };
 pub use documents::{
     a_deleted_document_is_gone, documents_are_scanned_in_order_of_their_ids, documents_give_way_only_to_higher_stamps,
     gold_cells_are_scanned_by_view, gold_cells_give_way_only_to_higher_stamps, one_of_many_writers_of_a_document_wins,
 };
 pub use ledger::{
-    a_ledger_entry_is_inserted_once, closed_stores_answer_closed, dead_letters_are_kept_once,
+    a_large_delta_comes_back, a_ledger_entry_is_inserted_once, closed_stores_answer_closed, dead_letters_are_kept_once,
     dead_letters_are_scanned_in_order, ledger_entries_are_scanned_in_order,
 };
+pub use repeats::a_repeat_of_every_call_changes_nothing;
 pub use silver::{
-    a_batch_of_ten_thousand_claims_is_inserted, a_hundred_claimants_share_the_keys, claims_are_inserted_where_absent,
-    collections_are_apart, documents_are_read_in_the_order_asked, keys_of_every_kind_are_kept,
-    one_of_many_replacements_wins, replacements_need_the_live_stamp, silver_is_scanned_in_order_of_its_keys,
+    a_batch_of_ten_thousand_claims_is_inserted, a_hundred_claimants_share_the_keys, batches_of_every_size_are_claimed,
+    claims_are_inserted_where_absent, collections_are_apart, documents_are_read_in_the_order_asked,
+    keys_of_every_kind_are_kept, one_of_many_replacements_wins, replacements_need_the_live_stamp,
+    silver_is_scanned_in_order_of_its_keys,
 };
 
 use crate::{EmbeddedOptions, EmbeddedStore, Store, StoreError};
@@ -95,9 +99,12 @@ macro_rules! conformance_tests {
             aside_decisions_keep_their_reason,
             decisions_are_scanned_in_order,
             a_large_chunk_of_bronze_comes_back,
+            chunks_of_more_than_sixteen_mib_come_back,
+            large_chunks_of_different_attempts_are_apart,
             spooled_shards_are_kept_until_forgotten,
             claims_are_inserted_where_absent,
             a_batch_of_ten_thousand_claims_is_inserted,
+            batches_of_every_size_are_claimed,
             a_hundred_claimants_share_the_keys,
             documents_are_read_in_the_order_asked,
             replacements_need_the_live_stamp,
@@ -109,6 +116,7 @@ macro_rules! conformance_tests {
             dead_letters_are_scanned_in_order,
             a_ledger_entry_is_inserted_once,
             ledger_entries_are_scanned_in_order,
+            a_large_delta_comes_back,
             closed_stores_answer_closed,
             documents_give_way_only_to_higher_stamps,
             one_of_many_writers_of_a_document_wins,
@@ -116,6 +124,7 @@ macro_rules! conformance_tests {
             a_deleted_document_is_gone,
             gold_cells_give_way_only_to_higher_stamps,
             gold_cells_are_scanned_by_view,
+            a_repeat_of_every_call_changes_nothing,
         );
     };
     (@each $fixture:expr; $($case:ident),+ $(,)?) => {

@@ -22,12 +22,12 @@ pub enum StoreError {
         /// The store's directory.
         path: PathBuf,
     },
-    /// The directory was written by a version that this one cannot read.
+    /// The store was written by a version that this one cannot read.
     #[error(
         "the store {path} has format {found}, and this version reads format {known}; use the version that wrote it"
     )]
     UnknownVersion {
-        /// The store's directory.
+        /// The store's directory or address.
         path: PathBuf,
         /// The format that was found.
         found: String,
@@ -79,6 +79,46 @@ pub enum StoreError {
         /// The most that fit.
         limit: usize,
     },
+    /// A silver collection is not declared, is declared with other columns, or its rows do not have these columns.
+    #[error("the silver collection {silver} {problem}")]
+    Silver {
+        /// The collection.
+        silver: String,
+        /// What is wrong, and what to do about it.
+        problem: String,
+    },
+    /// A key or a name that has to be text is not UTF-8.
+    #[error("{what} is not UTF-8 text, and this store keeps text only")]
+    NotText {
+        /// Which one.
+        what: &'static str,
+    },
+    /// A setting is out of its range or contradicts another one.
+    #[error("the store's setting {setting} {problem}")]
+    Setting {
+        /// The setting's name.
+        setting: &'static str,
+        /// What is wrong, and what would be right.
+        problem: String,
+    },
+    /// The server does not let this program in, or not do what it has to: wrong address, password, rights or TLS.
+    #[error("{server} {problem}")]
+    Refused {
+        /// The server's address, without secrets.
+        server: String,
+        /// What it refused, and what to do about it.
+        problem: String,
+    },
+    /// The server answered an error that repeating does not mend.
+    #[error("{server} failed to {action}: {reason}")]
+    Server {
+        /// The server's address, without secrets.
+        server: String,
+        /// What was tried.
+        action: &'static str,
+        /// The server's words.
+        reason: String,
+    },
     /// The store is gone or closing.
     #[error("the store is closed")]
     Closed,
@@ -91,13 +131,21 @@ impl StoreError {
     /// What the caller does about it.
     pub fn class(&self) -> ErrorClass {
         match self {
-            Self::Locked { .. } | Self::UnknownVersion { .. } | Self::NotAStore { .. } | Self::TooLarge { .. } => {
-                ErrorClass::Invalid
-            }
+            Self::Locked { .. }
+            | Self::UnknownVersion { .. }
+            | Self::NotAStore { .. }
+            | Self::TooLarge { .. }
+            | Self::Silver { .. }
+            | Self::NotText { .. }
+            | Self::Setting { .. } => ErrorClass::Invalid,
             Self::Unavailable(_) => ErrorClass::Transient,
-            Self::Io { .. } | Self::Database(_) | Self::Full { .. } | Self::Corrupt { .. } | Self::Closed => {
-                ErrorClass::Fatal
-            }
+            Self::Io { .. }
+            | Self::Database(_)
+            | Self::Full { .. }
+            | Self::Corrupt { .. }
+            | Self::Refused { .. }
+            | Self::Server { .. }
+            | Self::Closed => ErrorClass::Fatal,
         }
     }
 }

@@ -10,6 +10,7 @@ pub mod conformance;
 mod embedded;
 mod error;
 mod ids;
+pub mod mongo;
 mod once;
 mod patient;
 mod records;
@@ -19,6 +20,7 @@ pub use clock::{Clock, SystemClock};
 pub use embedded::{EmbeddedOptions, EmbeddedStore, compress_if_it_pays, forget_cached};
 pub use error::{ErrorClass, StoreError};
 pub use ids::{Epoch, JobId, JobNumber, Position, Rank, ShardId, Stamp, key_prefix};
+pub use mongo::{MongoCollections, MongoOptions, MongoStore, Secret};
 pub use once::{Retry, decide, settle};
 pub use patient::{Patience, PatientStore};
 pub use records::{

@@ -28,6 +28,15 @@ pub trait Store: Send + Sync + 'static {
     /// What the user called it, without secrets: `embedded:./ensemble-data`.
     fn describe(&self) -> String;
 
+    /// Makes a silver collection ready for rows of these columns, named in the order of a row's values. A repeat with
+    /// the same columns changes nothing. To be called before the first claim; other processes that use the collection
+    /// need not call it again.
+    ///
+    /// A backend that keeps a row's values apart needs their names: it answers [`StoreError::Silver`] where the
+    /// collection has other columns, or where a claim comes to a collection that nobody has declared. One that keeps
+    /// rows as they are encoded has nothing to do and accepts them all.
+    async fn declare_silver(&self, silver: &str, columns: &[String]) -> Result<()>;
+
     /// Inserts a shard's decision record where it has none.
     async fn insert_decision(&self, record: &DecisionRecord) -> Result<Insert>;
 
@@ -54,7 +63,8 @@ pub trait Store: Send + Sync + 'static {
     async fn read_claims(&self, silver: &str, keys: Vec<Bytes>) -> Result<Vec<Option<SilverDoc>>>;
 
     /// Replaces each document whose live claim has the expected rank and shard; `false` where it has not (or the key is
-    /// absent). No key occurs twice.
+    /// absent). Where an earlier call has put the very same document there already, the answer may be either: `true`
+    /// always means that the document is there, durably. No key occurs twice.
     async fn replace_claims(&self, silver: &str, replacements: Vec<Replacement>) -> Result<Vec<bool>>;
 
     /// Silver in bytewise order of the keys, behind `after`.

@@ -1,7 +1,10 @@
 //! Which contract a silver collection was built under.
 
 use ensemble_contract::Contract;
-use ensemble_store::{Document, DocumentKind, Epoch, Stamp, Store, StoreError};
+use ensemble_store::{Clock, Document, DocumentKind, Epoch, Retry, Stamp, Store, StoreError, SystemClock};
+
+/// How long a layout that another process is writing may take to be readable.
+const PATIENCE_US: i64 = 10_000_000;
 
 /// Why a contract cannot fill a silver collection.
 #[derive(Debug, thiserror::Error)]
@@ -23,24 +26,30 @@ pub enum LayoutError {
 }
 
 /// Checks that the contract has the columns, key, keep and views that its silver collection was built under, and notes
-/// them down where the collection is new. Rules may differ: they decide about new rows only.
+/// them down where the collection is new; then it is ready for claims. Rules may differ: they decide about new rows
+/// only.
 ///
 /// # Errors
 /// Where they differ, or those of the store.
 pub async fn check_layout(store: &dyn Store, contract: &Contract) -> Result<(), LayoutError> {
     let id = format!("layout/{}", contract.silver);
     let mine = describe(contract);
+    let mut retry = Retry::until(&SystemClock, SystemClock.now_us() + PATIENCE_US);
     loop {
         if let Some(stored) = store.document(DocumentKind::Counter, &id).await? {
-            return compare(contract, &mine, &String::from_utf8_lossy(&stored.body));
+            compare(contract, &mine, &String::from_utf8_lossy(&stored.body))?;
+            break;
         }
         // Of epoch 0, so that no supervisor's epoch matters: it is written once and never changed.
         let stamp = Stamp { epoch: Epoch(0), version: 1 };
         let document = Document { id: id.clone(), stamp, body: mine.join("\n").into() };
         if store.write_document(DocumentKind::Counter, None, &document).await? {
-            return Ok(());
+            break;
         }
+        retry.pause("the layout that another process has written is not durable yet").await?;
     }
+    let columns: Vec<String> = contract.columns.iter().map(|c| c.name.clone()).collect();
+    Ok(store.declare_silver(&contract.silver, &columns).await?)
 }
 
 const PARTS: [&str; 4] = ["its columns", "its key", "its keep", "its views"];

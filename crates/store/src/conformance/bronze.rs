@@ -80,13 +80,7 @@ pub async fn decisions_are_scanned_in_order(fixture: &impl Fixture) {
 pub async fn a_large_chunk_of_bronze_comes_back(fixture: &impl Fixture) {
     check(async {
         let store = fixture.open().await;
-        let mut state = 1_u64;
-        let noise: Bytes = std::iter::repeat_with(|| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            (state >> 56) as u8
-        })
-        .take(8 << 20)
-        .collect();
+        let noise = sample::noise(1, 8 << 20);
         let text = Bytes::from("track,artist,1970,0.5\n".repeat((8 << 20) / 22));
         for (number, bytes) in [noise, text].into_iter().enumerate() {
             let record = sample::process(sample::shard(1, number as u32), &bytes);
@@ -116,6 +110,52 @@ pub async fn spooled_shards_are_kept_until_forgotten(fixture: &impl Fixture) {
         store.delete_spooled(shard).await?;
         assert_eq!(store.spooled(shard).await?, None);
         assert_eq!(store.decision(shard).await?, Some(decision));
+        Ok(())
+    })
+    .await;
+}
+
+/// Chunks just under and over what one document of 16 MiB holds, decided, spooled and set aside.
+pub async fn chunks_of_more_than_sixteen_mib_come_back(fixture: &impl Fixture) {
+    check(async {
+        let store = fixture.open().await;
+        for (number, length) in [(16 << 20) - 1, 16 << 20, 17 << 20].into_iter().enumerate() {
+            let shard = sample::shard(1, number as u32);
+            let bytes = sample::noise(number as u64, length);
+            let spooled = sample::spooled(shard, &bytes);
+            store.put_spooled(&spooled).await?;
+            store.put_spooled(&spooled).await?;
+            assert!(store.spooled(shard).await?.as_ref() == Some(&spooled), "{length} bytes come back from the spool");
+            let mut record = sample::process(shard, &bytes);
+            if number == 1 {
+                record.decision = Decision::Aside { reason: "poison".to_owned(), bytes: Some(bytes) };
+            }
+            assert_eq!(store.insert_decision(&record).await?, Insert::Inserted);
+            assert_eq!(store.insert_decision(&record).await?, Insert::Present);
+            store.delete_spooled(shard).await?;
+            assert!(store.spooled(shard).await?.is_none());
+            assert!(store.decision(shard).await? == Some(record), "{length} bytes come back from bronze");
+        }
+        let lengths = |record: DecisionRecord| match record.decision {
+            Decision::Process { bytes, .. } | Decision::Aside { bytes: Some(bytes), .. } => bytes.len(),
+            Decision::Aside { bytes: None, .. } => 0,
+        };
+        let page = store.scan_decisions(JobNumber(1), 1, 10).await?;
+        assert_eq!(page.into_iter().map(lengths).collect::<Vec<_>>(), [16 << 20, 17 << 20]);
+        Ok(())
+    })
+    .await;
+}
+
+/// Where two attempts bring different bytes for a shard, the first decision comes back with its own.
+pub async fn large_chunks_of_different_attempts_are_apart(fixture: &impl Fixture) {
+    check(async {
+        let store = fixture.open().await;
+        let shard = sample::shard(1, 0);
+        let [first, second] = [1, 2].map(|seed| sample::process(shard, &sample::noise(seed, 17 << 20)));
+        assert_eq!(store.insert_decision(&first).await?, Insert::Inserted);
+        assert_eq!(store.insert_decision(&second).await?, Insert::Present);
+        assert!(store.decision(shard).await? == Some(first), "the first attempt's bytes stand");
         Ok(())
     })
     .await;

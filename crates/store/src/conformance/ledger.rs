@@ -119,6 +119,26 @@ pub async fn ledger_entries_are_scanned_in_order(fixture: &impl Fixture) {
     .await;
 }
 
+/// A delta of more than one document of 16 MiB comes back, alone and in a page.
+pub async fn a_large_delta_comes_back(fixture: &impl Fixture) {
+    check(async {
+        let store = fixture.open().await;
+        let mut large = sample::entry(sample::shard(1, 1), 1);
+        large.delta = sample::noise(1, 17 << 20);
+        let small = sample::entry(sample::shard(1, 2), 2);
+        for entry in [&large, &small] {
+            assert_eq!(store.insert_ledger(entry).await?, Insert::Inserted);
+            assert_eq!(store.insert_ledger(entry).await?, Insert::Present);
+        }
+        drop(store);
+        let store = fixture.open().await;
+        assert!(store.ledger(large.plan.shard).await?.as_ref() == Some(&large));
+        assert!(store.scan_ledger(JobNumber(1), 0, 10).await? == [large, small]);
+        Ok(())
+    })
+    .await;
+}
+
 /// A closed store answers that it is closed; opened again it has everything.
 pub async fn closed_stores_answer_closed(fixture: &impl Fixture) {
     check(async {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use ensemble_contract::row::{RowWriter, Value};
 
 use crate::{
     Claim, DeadLetter, Decision, DecisionRecord, Document, Epoch, JobNumber, LedgerEntry, NewClaim, Position, Rank,
@@ -47,9 +48,31 @@ pub fn spooled(shard: ShardId, bytes: &Bytes) -> SpooledShard {
     SpooledShard { plan: plan(shard, bytes), bytes: bytes.clone() }
 }
 
-/// A claim.
-pub fn claim(rank: [i64; 3], shard: ShardId, fields: impl Into<Bytes>) -> Claim {
-    Claim { rank: Rank(rank), shard, fields: fields.into() }
+/// The columns of the rows that the suite claims.
+pub fn columns() -> Vec<String> {
+    vec!["text".to_owned()]
+}
+
+/// A row of [`columns`]: one text.
+pub fn row(text: impl AsRef<str>) -> Bytes {
+    let mut row = Vec::new();
+    RowWriter::new(&mut row).push(Value::Str(text.as_ref()));
+    row.into()
+}
+
+/// A claim of a row of one text.
+pub fn claim(rank: [i64; 3], shard: ShardId, text: impl AsRef<str>) -> Claim {
+    Claim { rank: Rank(rank), shard, fields: row(text) }
+}
+
+/// Bytes that do not compress; `seed` tells them apart.
+pub fn noise(seed: u64, length: usize) -> Bytes {
+    let mut state = seed;
+    let next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 56) as u8
+    };
+    std::iter::repeat_with(next).take(length).collect()
 }
 
 /// A claim under a key.

@@ -5,13 +5,20 @@ use std::{collections::BTreeMap, sync::Arc};
 use bytes::Bytes;
 
 use super::{Fixture, Result, check, sample};
-use crate::{ClaimInsert, NewClaim, Replacement, SilverDoc, Store, StoreError};
+use crate::{ClaimInsert, NewClaim, Rank, Replacement, SilverDoc, Store, StoreError};
 
 const SILVER: &str = "spotify_clean";
 
 /// A key of its own for each number, the order of the keys unlike that of the numbers.
 fn key(number: u64) -> Bytes {
     format!("{:016x}-{number}", number.wrapping_mul(0x9E37_79B9_7F4A_7C15)).into()
+}
+
+/// The store, with its silver collection declared.
+async fn opened(fixture: &impl Fixture) -> Result<Arc<dyn Store>> {
+    let store = fixture.open().await;
+    store.declare_silver(SILVER, &sample::columns()).await?;
+    Ok(store)
 }
 
 /// The whole collection, page by page.
@@ -44,7 +51,7 @@ async fn insert(store: &dyn Store, claims: Vec<NewClaim>) -> Result<Vec<bool>> {
 /// In one request some keys are absent and some present; answers are in the order of the claims.
 pub async fn claims_are_inserted_where_absent(fixture: &impl Fixture) {
     check(async {
-        let store = fixture.open().await;
+        let store = opened(fixture).await?;
         let claims = |shard: u32, keys: &[u64]| -> Vec<NewClaim> {
             let claim = |k: &u64| sample::claim([1, -2, i64::MIN], sample::shard(1, shard), format!("{shard}/{k}"));
             keys.iter().map(|k| sample::new_claim(key(*k), claim(k))).collect()
@@ -59,7 +66,7 @@ pub async fn claims_are_inserted_where_absent(fixture: &impl Fixture) {
         let keys = [1, 2, 3, 7, 9].map(key).to_vec();
         let fields = |doc: Option<SilverDoc>| doc.map(|d| d.live.fields);
         let stored: Vec<_> = store.read_claims(SILVER, keys).await?.into_iter().map(fields).collect();
-        assert_eq!(stored, ["0/1", "0/2", "0/3", "1/7", "1/9"].map(|f| Some(Bytes::from_static(f.as_bytes()))));
+        assert_eq!(stored, ["0/1", "0/2", "0/3", "1/7", "1/9"].map(|text| Some(sample::row(text))));
         assert_eq!(insert(&*store, claims(5, &[9, 10])).await?, [false, true]);
         Ok(())
     })
@@ -69,10 +76,10 @@ pub async fn claims_are_inserted_where_absent(fixture: &impl Fixture) {
 /// Ten thousand claims at once, and the same once more.
 pub async fn a_batch_of_ten_thousand_claims_is_inserted(fixture: &impl Fixture) {
     check(async {
-        let store = fixture.open().await;
+        let store = opened(fixture).await?;
         let shard = sample::shard(1, 0);
         let claims: Vec<_> = (0..10_000)
-            .map(|n| sample::new_claim(key(n), sample::claim([1, n as i64, 0], shard, vec![n as u8; 115])))
+            .map(|n| sample::new_claim(key(n), sample::claim([1, n as i64, 0], shard, format!("{n:115}"))))
             .collect();
         assert!(insert(&*store, claims.clone()).await? == [true; 10_000]);
         assert!(insert(&*store, claims.clone()).await? == [false; 10_000]);
@@ -88,7 +95,7 @@ pub async fn a_batch_of_ten_thousand_claims_is_inserted(fixture: &impl Fixture) 
 /// A hundred claimants of the same keys at once: each key has exactly one winner, who stands in the document.
 pub async fn a_hundred_claimants_share_the_keys(fixture: &impl Fixture) {
     check(async {
-        let store = fixture.open().await;
+        let store = opened(fixture).await?;
         let tasks: Vec<_> = (0..100_u32)
             .map(|claimant| {
                 let store = Arc::clone(&store);
@@ -121,7 +128,7 @@ pub async fn a_hundred_claimants_share_the_keys(fixture: &impl Fixture) {
 /// Answers stand in the order of the keys, repeats and absent keys included.
 pub async fn documents_are_read_in_the_order_asked(fixture: &impl Fixture) {
     check(async {
-        let store = fixture.open().await;
+        let store = opened(fixture).await?;
         let claim = |n: u64| sample::claim([1, n as i64, 0], sample::shard(1, 0), format!("{n}"));
         let claims: Vec<_> = (0..20).map(|n| sample::new_claim(key(n), claim(n))).collect();
         store.insert_claims(SILVER, claims.into()).await?;
@@ -138,7 +145,7 @@ pub async fn documents_are_read_in_the_order_asked(fixture: &impl Fixture) {
 /// A stale stamp, a stamp of another shard and an absent key are refused; displaced claims come back.
 pub async fn replacements_need_the_live_stamp(fixture: &impl Fixture) {
     check(async {
-        let store = fixture.open().await;
+        let store = opened(fixture).await?;
         let first = sample::claim([5, 0, 0], sample::shard(1, 0), "first");
         let second = sample::claim([4, -1, 0], sample::shard(2, 7), "second");
         let doc = SilverDoc { live: second.clone(), displaced: vec![first.clone()] };
@@ -150,7 +157,8 @@ pub async fn replacements_need_the_live_stamp(fixture: &impl Fixture) {
         assert_eq!(store.replace_claims(SILVER, replace("k", (second.rank, first.shard), &doc)).await?, [false]);
         assert_eq!(store.replace_claims(SILVER, replace("k", (first.rank, second.shard), &doc)).await?, [false]);
         assert_eq!(store.replace_claims(SILVER, replace("k", (first.rank, first.shard), &doc)).await?, [true]);
-        assert_eq!(store.replace_claims(SILVER, replace("k", (first.rank, first.shard), &doc)).await?, [false]);
+        let other = sample::doc(sample::claim([4, -1, 0], sample::shard(2, 8), "too late"));
+        assert_eq!(store.replace_claims(SILVER, replace("k", (first.rank, first.shard), &other)).await?, [false]);
         drop(store);
         let store = fixture.open().await;
         let docs = store.read_claims(SILVER, vec!["absent".into(), "k".into()]).await?;
@@ -168,7 +176,7 @@ pub async fn replacements_need_the_live_stamp(fixture: &impl Fixture) {
 /// Fifty writers that read the same document: one replaces it.
 pub async fn one_of_many_replacements_wins(fixture: &impl Fixture) {
     check(async {
-        let store = fixture.open().await;
+        let store = opened(fixture).await?;
         let first = sample::claim([100, 0, 0], sample::shard(1, 0), "first");
         store
             .insert_claims(SILVER, (0..10).map(|n| sample::new_claim(key(n), first.clone())).collect::<Vec<_>>().into())
@@ -195,7 +203,7 @@ pub async fn one_of_many_replacements_wins(fixture: &impl Fixture) {
 /// Empty, long, with zero bytes, in every script: each key is its own, and comes back in bytewise order.
 pub async fn keys_of_every_kind_are_kept(fixture: &impl Fixture) {
     check(async {
-        let store = fixture.open().await;
+        let store = opened(fixture).await?;
         let texts = [
             "",
             "\0",
@@ -222,10 +230,28 @@ pub async fn keys_of_every_kind_are_kept(fixture: &impl Fixture) {
             "\r\n",
             "../x",
             "key",
+            "{\"$oid\": \"507f1f77bcf86cd799439011\"}",
+            "507f1f77bcf86cd799439011",
+            "_id",
+            "%",
+            "\\",
+            "1",
+            "01",
+            "1.0",
+            "-0",
+            "null",
+            "true",
+            "\u{200d}",
+            "\u{202e}x",
+            "ß",
+            "SS",
+            "İ",
+            "i\u{307}",
         ];
         let mut keys: Vec<Bytes> = texts.iter().map(|t| Bytes::from_static(t.as_bytes())).collect();
         keys.extend(["k".repeat(1024), "k".repeat(1023), "é".repeat(512)].map(Bytes::from));
-        let claim = |k: &Bytes| sample::claim([1, 2, 3], sample::shard(1, 0), [b"of ", &k[..]].concat());
+        let claim =
+            |k: &Bytes| sample::claim([1, 2, 3], sample::shard(1, 0), format!("of {}", String::from_utf8_lossy(k)));
         let claims: Vec<_> = keys.iter().map(|k| sample::new_claim(k.clone(), claim(k))).collect();
         assert_eq!(insert(&*store, claims.clone()).await?, vec![true; keys.len()]);
         assert_eq!(insert(&*store, claims).await?, vec![false; keys.len()]);
@@ -242,7 +268,7 @@ pub async fn keys_of_every_kind_are_kept(fixture: &impl Fixture) {
 /// Pages of every size give the same documents, also where several runs and replacements lie over each other.
 pub async fn silver_is_scanned_in_order_of_its_keys(fixture: &impl Fixture) {
     check(async {
-        let store = fixture.open().await;
+        let store = opened(fixture).await?;
         let claim = |n: u64, what: &str| sample::claim([9, 0, 0], sample::shard(1, 0), format!("{what} {n}"));
         let mut expected = BTreeMap::new();
         for part in 0..5 {
@@ -279,6 +305,7 @@ pub async fn collections_are_apart(fixture: &impl Fixture) {
     check(async {
         let store = fixture.open().await;
         for silver in ["tracks", "albums"] {
+            store.declare_silver(silver, &sample::columns()).await?;
             let claim = sample::claim([1, 0, 0], sample::shard(1, 0), silver);
             assert_eq!(
                 store.insert_claims(silver, vec![sample::new_claim("k", claim)].into()).await?,
@@ -287,9 +314,43 @@ pub async fn collections_are_apart(fixture: &impl Fixture) {
         }
         for silver in ["tracks", "albums"] {
             let page = all(&*store, silver, 10).await?;
-            assert_eq!(page.into_iter().map(|(_, doc)| doc.live.fields).collect::<Vec<_>>(), [silver]);
+            assert_eq!(page.into_iter().map(|(_, doc)| doc.live.fields).collect::<Vec<_>>(), [sample::row(silver)]);
         }
         Ok(())
     })
     .await;
+}
+
+/// As many claims as fit into a batch of a thousand, one less and one more; and claims so large that a few fill a
+/// batch.
+pub async fn batches_of_every_size_are_claimed(fixture: &impl Fixture) {
+    check(async {
+        let store = fixture.open().await;
+        for (count, length) in [(1, 1), (999, 20), (1000, 20), (1001, 20), (2001, 20), (13, 1 << 20), (3, 6 << 20)] {
+            claim_and_replace(&*store, count, length).await?;
+        }
+        Ok(())
+    })
+    .await;
+}
+
+/// Claims that many keys in a collection of its own, and replaces them all.
+async fn claim_and_replace(store: &dyn Store, count: i64, length: usize) -> Result {
+    let silver = format!("{count}_of_{length}");
+    store.declare_silver(&silver, &sample::columns()).await?;
+    let shard = sample::shard(1, 0);
+    let claim = |n: i64, rank| sample::claim([rank, n, 0], shard, format!("{n}{}", "x".repeat(length)));
+    let key = |n: i64| Bytes::from(format!("{n:05}"));
+    let claims: Arc<Vec<_>> = Arc::new((0..count).map(|n| sample::new_claim(key(n), claim(n, 2))).collect());
+    let inserted = store.insert_claims(&silver, Arc::clone(&claims)).await?;
+    assert!(inserted.len() == claims.len() && inserted.iter().all(|i| *i == ClaimInsert::Inserted), "{silver}");
+    let again = store.insert_claims(&silver, Arc::clone(&claims)).await?;
+    assert!(again.len() == claims.len() && again.iter().all(|i| *i != ClaimInsert::Inserted), "{silver}");
+    let doc = |n| SilverDoc { live: claim(n, 1), displaced: vec![sample::claim([2, n, 0], shard, "before")] };
+    let replacement = |n| Replacement { key: key(n), expected: (Rank([2, n, 0]), shard), doc: doc(n) };
+    let replaced = store.replace_claims(&silver, (0..count).map(replacement).collect()).await?;
+    assert!(replaced.len() == claims.len() && replaced.into_iter().all(|r| r), "{silver}");
+    let found = all(store, &silver, 500).await?;
+    assert!(found == (0..count).map(|n| (key(n), doc(n))).collect::<Vec<_>>(), "{silver}");
+    Ok(())
 }

@@ -86,6 +86,11 @@ impl Store for EmbeddedStore {
         self.name.clone()
     }
 
+    /// Rows are kept as they are encoded, so their columns do not matter here.
+    async fn declare_silver(&self, _silver: &str, _columns: &[String]) -> Result<()> {
+        self.shared().map(drop)
+    }
+
     async fn insert_decision(&self, record: &DecisionRecord) -> Result<Insert> {
         let record = record.clone();
         match self.read(move |open| Prepared::new(&open.engine, record)).await? {

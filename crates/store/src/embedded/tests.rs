@@ -86,7 +86,7 @@ async fn commit_shard(store: &dyn Store, number: u32) -> Result<(), StoreError> 
     let noise = (0..1_u64 << 20).map(|n| ((n * (n + u64::from(number))) >> 9) as u8);
     let bytes: Bytes = noise.collect();
     store.insert_decision(&sample::process(shard, &bytes)).await?;
-    let claim = |n: u32| sample::new_claim(format!("{number}/{n}"), sample::claim([1, 0, 0], shard, vec![7; 100]));
+    let claim = |n: u32| sample::new_claim(format!("{number}/{n}"), sample::claim([1, 0, 0], shard, "7".repeat(100)));
     store.insert_claims("tracks", (0..5000).map(claim).collect::<Vec<_>>().into()).await?;
     store.insert_ledger(&sample::entry(shard, 5000)).await.map(drop)
 }

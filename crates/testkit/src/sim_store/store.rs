@@ -199,6 +199,11 @@ impl Store for SimStore {
         "simulated".to_owned()
     }
 
+    /// Rows are kept as they are encoded, so their columns do not matter here.
+    async fn declare_silver(&self, _silver: &str, _columns: &[String]) -> Result<()> {
+        self.write_one(|_| ()).await
+    }
+
     async fn insert_decision(&self, record: &DecisionRecord) -> Result<Insert> {
         self.write_one(|replica| write::decision(replica, record)).await
     }

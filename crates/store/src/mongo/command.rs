@@ -1,0 +1,253 @@
+//! Write commands: many documents or statements, cut into batches, several batches under way at once.
+
+use std::ops::Range;
+
+use futures::stream::{FuturesUnordered, StreamExt};
+use mongodb::bson::{Bson, Document, RawDocumentBuf};
+
+use super::{
+    errors::{MAX_DOCUMENT, is_duplicate},
+    server::{Limits, Server},
+    writer::{Index, Writer},
+};
+use crate::StoreError;
+
+type Result<T> = std::result::Result<T, StoreError>;
+
+/// What is done to the documents of a collection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verb {
+    /// Items are documents.
+    Insert,
+    /// Items are statements `{q, u, upsert}`.
+    Update,
+    /// Items are statements `{q, limit}`.
+    Delete,
+}
+
+impl Verb {
+    fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Insert => ("insert", "documents"),
+            Self::Update => ("update", "updates"),
+            Self::Delete => ("delete", "deletes"),
+        }
+    }
+}
+
+/// Writes the fields of one item into the document that is open for it.
+pub(super) type PutItem<'a> = &'a (dyn Fn(usize, &mut Writer) -> Result<()> + Send + Sync);
+
+/// A write of any number of items, none of which depends on another.
+#[derive(Clone, Copy)]
+pub(super) struct Write<'a> {
+    /// What errors call it.
+    pub(super) action: &'static str,
+    pub(super) verb: Verb,
+    pub(super) collection: &'a str,
+    pub(super) count: usize,
+    pub(super) put: PutItem<'a>,
+}
+
+/// What came of a write, all of which that was done is durable.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Written {
+    /// Items whose id is there already, ascending.
+    pub(super) refused: Vec<usize>,
+    /// Items of batches of which not every one was done: the server tells only how many. Ascending.
+    pub(super) doubtful: Vec<Range<usize>>,
+}
+
+impl Written {
+    /// Whether each of `count` items was done, where refusals are told one by one.
+    pub(super) fn done(&self, count: usize) -> Vec<bool> {
+        let mut done = vec![true; count];
+        self.refused.iter().for_each(|at| done[*at] = false);
+        done
+    }
+}
+
+/// Cuts a write into commands.
+struct Batches<'a> {
+    write: Write<'a>,
+    limits: Limits,
+    next: usize,
+}
+
+/// A command and the items that are in it.
+type Batch = (Range<usize>, RawDocumentBuf);
+
+impl Batches<'_> {
+    fn next(&mut self) -> Result<Option<Batch>> {
+        let start = self.next;
+        if start >= self.write.count {
+            return Ok(None);
+        }
+        let (verb, list) = self.write.verb.names();
+        let mut command = Writer::new();
+        command.text(verb, self.write.collection);
+        command.boolean("ordered", false);
+        put_write_concern(&mut command, &self.limits);
+        let items = command.open_array(list);
+        let (mut index, first) = (Index::new(), command.len());
+        while self.next < self.write.count && self.next - start < self.limits.batch_documents {
+            let before = command.len();
+            let item = command.open_document(index.name(self.next - start));
+            (self.write.put)(self.next, &mut command)?;
+            let length = command.close(item);
+            if length > MAX_DOCUMENT {
+                let what = format!("what is to be written to {}", self.write.collection);
+                return Err(StoreError::TooLarge { what, length, limit: MAX_DOCUMENT });
+            }
+            if before > first && command.len() - first > self.limits.batch_bytes {
+                command.truncate(before);
+                break;
+            }
+            self.next += 1;
+        }
+        command.close(items);
+        let what = || format!("a command for {}", self.write.collection);
+        let too_large = |_| StoreError::TooLarge { what: what(), length: usize::MAX, limit: MAX_DOCUMENT };
+        Ok(Some((start..self.next, command.finish().map_err(too_large)?)))
+    }
+}
+
+/// Acknowledged by a majority, in their journals, a little before the caller stops waiting: so it is the server that
+/// says that it took too long.
+fn put_write_concern(command: &mut Writer, limits: &Limits) {
+    command.only("writeConcern", |w| {
+        w.text("w", "majority");
+        w.boolean("j", true);
+        let timeout = limits.operation_timeout.as_millis() * 9 / 10;
+        w.long("wtimeout", i64::try_from(timeout).unwrap_or(i64::MAX));
+    });
+}
+
+impl Server {
+    /// Writes all items.
+    ///
+    /// # Errors
+    /// Those of [`Server::run`] and of `put`; where a batch fails, others may have worked.
+    pub(super) async fn write(&self, write: Write<'_>) -> Result<Written> {
+        self.check()?;
+        let mut batches = Batches { write, limits: self.limits, next: 0 };
+        let (mut running, mut written, mut failed) = (FuturesUnordered::new(), Written::default(), None);
+        loop {
+            while failed.is_none() && running.len() < self.limits.in_flight {
+                match batches.next() {
+                    Ok(Some(batch)) => running.push(self.write_batch(write.action, batch)),
+                    Ok(None) => break,
+                    Err(error) => failed = Some(error),
+                }
+            }
+            // What is under way is waited for also after a failure: ending it would cost its connections.
+            match running.next().await {
+                Some(Ok(batch)) => {
+                    written.refused.extend(batch.refused);
+                    written.doubtful.extend(batch.doubtful);
+                }
+                Some(Err(error)) => failed = Some(failed.unwrap_or(error)),
+                None => break,
+            }
+        }
+        written.refused.sort_unstable();
+        written.doubtful.sort_unstable_by_key(|range| range.start);
+        failed.map_or(Ok(written), Err)
+    }
+
+    /// Writes one item; whether it was done.
+    ///
+    /// # Errors
+    /// As [`Server::write`].
+    pub(super) async fn write_one(
+        &self,
+        action: &'static str,
+        verb: Verb,
+        collection: &str,
+        put: &(dyn Fn(&mut Writer) -> Result<()> + Send + Sync),
+    ) -> Result<bool> {
+        let written = self.write(Write { action, verb, collection, count: 1, put: &|_, w| put(w) }).await?;
+        Ok(written == Written::default())
+    }
+
+    async fn write_batch(&self, action: &'static str, (items, command): Batch) -> Result<Written> {
+        let reply = self.run(action, command).await?;
+        let (done, refused) = self.read_reply(action, &reply)?;
+        let refused: Vec<_> = refused.into_iter().map(|at| items.start + at).collect();
+        let is_told = done + refused.len() >= items.len();
+        Ok(Written { refused, doubtful: if is_told { Vec::new() } else { vec![items] } })
+    }
+
+    /// How many items were done, and which were refused because their id is there.
+    fn read_reply(&self, action: &'static str, reply: &Document) -> Result<(usize, Vec<usize>)> {
+        let attempt = self.attempt(action);
+        let mut refused = Vec::new();
+        for error in reply.get_array("writeErrors").into_iter().flatten().filter_map(Bson::as_document) {
+            let code = number(error, "code").and_then(|code| i32::try_from(code).ok()).unwrap_or(0);
+            match number(error, "index").and_then(|at| usize::try_from(at).ok()) {
+                Some(at) if is_duplicate(code) => refused.push(at),
+                _ => return Err(attempt.by_code(code, error.get_str("errmsg").unwrap_or("no reason given"))),
+            }
+        }
+        // Done, but perhaps not to stay.
+        if let Ok(error) = reply.get_document("writeConcernError") {
+            return Err(attempt.unavailable(error.get_str("errmsg").unwrap_or("no majority has it yet")));
+        }
+        let done = number(reply, "n").and_then(|n| usize::try_from(n).ok());
+        done.map(|done| (done, refused)).ok_or_else(|| attempt.unavailable("the reply does not say how many"))
+    }
+}
+
+/// A whole number, of whatever type.
+fn number(document: &Document, name: &str) -> Option<i64> {
+    match document.get(name)? {
+        Bson::Int32(n) => Some(i64::from(*n)),
+        Bson::Int64(n) => Some(*n),
+        Bson::Double(n) if n.fract() == 0.0 => Some(*n as i64),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn cut(sizes: &[usize], batch_documents: usize, batch_bytes: usize) -> Result<Vec<Range<usize>>> {
+        let put: PutItem<'_> = &|at, w| {
+            w.text("_id", &"x".repeat(sizes[at]));
+            Ok(())
+        };
+        let write = Write { action: "test", verb: Verb::Insert, collection: "c", count: sizes.len(), put };
+        let limits = Limits { operation_timeout: Duration::from_secs(10), in_flight: 1, batch_documents, batch_bytes };
+        let mut batches = Batches { write, limits, next: 0 };
+        let mut found = Vec::new();
+        while let Some((range, command)) = batches.next()? {
+            let command = Document::try_from(&*command).unwrap();
+            let documents = command.get_array("documents").unwrap();
+            let lengths: Vec<_> =
+                documents.iter().map(|d| d.as_document().unwrap().get_str("_id").unwrap().len()).collect();
+            assert_eq!(lengths, sizes[range.clone()]);
+            let concern = command.get_document("writeConcern").unwrap();
+            assert_eq!((concern.get_str("w").unwrap(), concern.get_bool("j").unwrap()), ("majority", true));
+            assert_eq!(concern.get_i64("wtimeout").unwrap(), 9_000);
+            found.push(range);
+        }
+        Ok(found)
+    }
+
+    #[test]
+    fn writes_are_cut_by_documents_and_by_bytes() {
+        assert!(cut(&[], 3, 1000).unwrap().is_empty());
+        assert_eq!(cut(&[1; 7], 3, 1000).unwrap(), [0..3, 3..6, 6..7]);
+        assert_eq!(cut(&[400, 400, 400, 400], 100, 1000).unwrap(), [0..2, 2..4]);
+        assert_eq!(cut(&[5000, 1, 1, 5000, 5000], 100, 1000).unwrap(), [0..1, 1..3, 3..4, 4..5]);
+    }
+
+    #[test]
+    fn a_document_that_no_server_takes_is_too_large() {
+        assert!(matches!(cut(&[MAX_DOCUMENT], 10, 1000), Err(StoreError::TooLarge { .. })));
+        assert_eq!(cut(&[MAX_DOCUMENT - 20, 1], 10, 1000).unwrap(), [0..1, 1..2]);
+    }
+}

@@ -1,0 +1,121 @@
+//! Gold cells: one collection a view, replaced only by higher stamps.
+
+use std::collections::{BTreeMap, HashMap};
+
+use bytes::Bytes;
+use mongodb::bson::{RawDocument, doc};
+
+use super::{
+    command::{Verb, Write},
+    documents::{put_stamp, read_stamp},
+    errors::corrupt,
+    keep::Patience,
+    letters::bytes,
+    server::{Query, Server},
+    writer::Writer,
+};
+use crate::{
+    GoldCell, Stamp, StoreError,
+    records::{from_hex, to_hex},
+};
+
+type Result<T> = std::result::Result<T, StoreError>;
+
+const ACTION: &str = "write gold cells";
+/// How many cells one query asks for.
+const CELLS_AT_ONCE: usize = 1_000;
+
+/// Writes each cell whose stored stamp is lower or absent, and waits until a majority has those that keep it out: they
+/// may go again with a fail-over.
+pub(super) async fn write(server: &Server, cells: Vec<GoldCell>) -> Result<()> {
+    server.check()?;
+    let mut views: BTreeMap<&str, Vec<(String, &GoldCell)>> = BTreeMap::new();
+    for cell in &cells {
+        // Text in the order of the keys' bytes: binary ids would be ordered by their length first.
+        views.entry(&cell.view).or_default().push((to_hex(&cell.key), cell));
+    }
+    for (view, mut open) in views {
+        let mut patience = Patience::new(server.limits.operation_timeout);
+        loop {
+            let refused = write_once(server, view, &open).await?;
+            open = refused.into_iter().map(|at| open[at].clone()).collect();
+            open = still_lower(server, view, open).await?;
+            if open.is_empty() {
+                break;
+            }
+            if !patience.wait().await {
+                return Err(server.attempt(ACTION).unavailable("no majority has yet the cells that were there before"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Writes cells; the places of those that were refused. A cell that is there with the same or a higher stamp does not
+/// match its statement, and the insert that takes its place is refused because of its id.
+async fn write_once(server: &Server, view: &str, cells: &[(String, &GoldCell)]) -> Result<Vec<usize>> {
+    let put = |at: usize, w: &mut Writer| {
+        let (id, cell) = &cells[at];
+        put_query(w, id, cell.stamp);
+        let new = w.open_document("u");
+        w.text("_id", id);
+        put_stamp(w, cell.stamp);
+        w.binary("cell", &cell.cell);
+        w.close(new);
+        w.boolean("upsert", true);
+        Ok(())
+    };
+    let count = cells.len();
+    let written =
+        server.write(Write { action: ACTION, verb: Verb::Update, collection: view, count, put: &put }).await?;
+    Ok(written.doubtful.into_iter().flatten().chain(written.refused).collect())
+}
+
+/// The condition that a cell has this id and a lower stamp.
+fn put_query(w: &mut Writer, id: &str, stamp: Stamp) {
+    let query = w.open_document("q");
+    w.text("_id", id);
+    let either = w.open_array("$or");
+    w.only("0", |w| w.only("stamp.epoch", |w| w.unsigned("$lt", stamp.epoch.0)));
+    w.only("1", |w| {
+        w.unsigned("stamp.epoch", stamp.epoch.0);
+        w.only("stamp.version", |w| w.unsigned("$lt", stamp.version));
+    });
+    w.close(either);
+    w.close(query);
+}
+
+/// Those of the cells of which a majority has no equal or higher stamp.
+async fn still_lower<'a>(
+    server: &Server,
+    view: &str,
+    cells: Vec<(String, &'a GoldCell)>,
+) -> Result<Vec<(String, &'a GoldCell)>> {
+    let mut lower = Vec::new();
+    for part in cells.chunks(CELLS_AT_ONCE) {
+        let query = Query::ids(part.iter().map(|(id, _)| id.clone()).collect()).only("stamp");
+        let stored = server.find(ACTION, view, query, |found| {
+            let id = found.get_str("_id").unwrap_or_default();
+            let stamp = read_stamp(found).ok_or_else(|| corrupt("the gold cell", id, "it has no stamp"))?;
+            Ok((id.to_owned(), stamp))
+        });
+        let stored: HashMap<String, Stamp> = stored.await?.into_iter().collect();
+        lower.extend(part.iter().filter(|(id, cell)| stored.get(id).is_none_or(|stamp| *stamp < cell.stamp)).cloned());
+    }
+    Ok(lower)
+}
+
+/// A view's cells in bytewise order of their keys, behind `after`.
+pub(super) async fn scan(server: &Server, view: &str, after: Option<Bytes>, limit: usize) -> Result<Vec<GoldCell>> {
+    let condition = after.map_or_else(|| doc! {}, |after| doc! { "$gt": to_hex(&after) });
+    server.find("scan gold cells", view, Query::page(condition, limit), |found| read_cell(view, found)).await
+}
+
+fn read_cell(view: &str, found: &RawDocument) -> Result<GoldCell> {
+    let id = found.get_str("_id").unwrap_or_default();
+    let read = || {
+        let key = from_hex(found.get_str("_id").ok()?)?.into();
+        Some(GoldCell { view: view.to_owned(), key, stamp: read_stamp(found)?, cell: bytes(found, "cell")? })
+    };
+    read().ok_or_else(|| corrupt("the gold cell", id, "a field is missing or of another type"))
+}
