@@ -12,6 +12,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod appends;
+pub mod kafka;
 mod pages;
 mod samples;
 
