@@ -3,7 +3,10 @@
 
 use std::{
     collections::BTreeSet,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -37,43 +40,67 @@ async fn append_until(log: &Arc<dyn EventLog>, shard: Arc<ShardEvents>) -> usize
     panic!("the append fails again and again");
 }
 
+/// A caller that appends one shard after the other until it is told to stop.
+#[derive(Default)]
+struct Caller {
+    shards: AtomicU32,
+    stop: AtomicBool,
+}
+
+impl Caller {
+    /// Answers how many attempts failed.
+    async fn run(&self, log: &Arc<dyn EventLog>) -> usize {
+        let mut failed = 0;
+        while !self.stop.load(Ordering::Acquire) {
+            failed += append_until(log, sample_shard(1, self.shards.load(Ordering::Acquire), 2_000).into()).await;
+            self.shards.fetch_add(1, Ordering::AcqRel);
+        }
+        failed
+    }
+
+    /// Waits until that many more shards are appended.
+    async fn more(&self, shards: u32) {
+        let enough = self.shards.load(Ordering::Acquire) + shards;
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while self.shards.load(Ordering::Acquire) < enough {
+            assert!(Instant::now() < deadline, "no shard is appended any more");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_killed_during_appends_loses_nothing() {
     let broker = Arc::new(Broker::start(21_100));
-    let delivery_timeout = Duration::from_secs(3);
+    let delivery_timeout = Duration::from_secs(2);
     let place = KafkaPlace::new(KafkaOptions { delivery_timeout, ..options(&broker) });
     let log = place.open().await;
+    let caller = Arc::new(Caller::default());
     let appending = tokio::spawn({
-        let log = Arc::clone(&log);
-        async move {
-            let mut failed = 0;
-            for n in 0..40 {
-                failed += append_until(&log, large_shard(1, n).into()).await;
-            }
-            failed
-        }
+        let (caller, log) = (Arc::clone(&caller), Arc::clone(&log));
+        async move { caller.run(&log).await }
     });
-    let mut kills = 0;
-    while kills < 3 {
-        tokio::time::sleep(Duration::from_millis(700)).await;
-        assert!(!appending.is_finished() || kills > 0, "the appends ended before the first kill");
-        if appending.is_finished() {
-            break;
-        }
+    for _ in 0..3 {
+        caller.more(10).await;
         let killing = Arc::clone(&broker);
         tokio::task::spawn_blocking(move || killing.kill()).await.unwrap();
         assert!(!broker.answers(), "the broker has not been killed");
-        kills += 1;
-        tokio::time::sleep(Duration::from_secs(4)).await;
+        tokio::time::sleep(delivery_timeout + Duration::from_secs(1)).await;
         let starting = Arc::clone(&broker);
         tokio::task::spawn_blocking(move || starting.start_again()).await.unwrap();
     }
+    caller.more(10).await;
+    caller.stop.store(true, Ordering::Release);
     let failed = appending.await.unwrap();
-    println!("{kills} kills, {failed} appends failed and were repeated");
+    let shards = caller.shards.load(Ordering::Acquire);
+    println!("{shards} shards, {failed} appends failed and were repeated");
     assert!(failed > 0, "the broker was away for longer than the delivery time-out, and no append has noticed");
     let mut all = place.read_all(&*log).await;
     all.sort_by_key(|shard| shard.shard.number);
-    assert!(all == (0..40).map(|n| large_shard(1, n)).collect::<Vec<_>>(), "events are missing or changed");
+    assert_eq!(all.len(), shards as usize);
+    for (shard, number) in all.iter().zip(0..) {
+        assert!(*shard == sample_shard(1, number, 2_000), "events of shard {number} are missing or changed");
+    }
     log.close().await.unwrap();
 }
 
