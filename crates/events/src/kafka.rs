@@ -29,7 +29,7 @@ mod url;
 
 use std::{
     fmt,
-    sync::Arc,
+    sync::{Arc, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -211,8 +211,12 @@ impl EventLog for KafkaLog {
     async fn close(&self) -> Result<(), EventsError> {
         self.turns.close();
         let Some(session) = self.session.lock().await.take() else { return Ok(()) };
-        let timeout = self.options.delivery_timeout;
-        let flushed = spawn_blocking(move || session.flush(timeout)).await;
+        let (timeout, reader) = (self.options.delivery_timeout, Arc::clone(&self.reader));
+        let flushed = spawn_blocking(move || {
+            drop(reader.lock().unwrap_or_else(PoisonError::into_inner).take());
+            session.flush(timeout)
+        });
+        let flushed = flushed.await;
         flushed.unwrap_or_else(|e| Err(EventsError::Unavailable(format!("the log was not closed properly: {e}"))))
     }
 }

@@ -1,5 +1,7 @@
 //! The event log on real brokers, named by `ENSEMBLE_TEST_KAFKA_BROKERS` (`host:port,host:port`). It leaves topics of its
 //! own behind, under prefixes that nobody else has.
+// Helpers of tests are tests as well.
+#![allow(clippy::unwrap_used)]
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -85,13 +87,15 @@ async fn two_logs_make_the_same_topics_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tiny_queue_delivers_everything() {
-    let options = KafkaOptions { queue_messages: 10, queue_bytes: 64 << 10, max_message_bytes: 4_000, ..options() };
-    let place = KafkaPlace::new(options);
+    // Ten events at a time make many round trips.
+    let delivery_timeout = Duration::from_secs(60);
+    let options = KafkaOptions { delivery_timeout, queue_messages: 10, queue_bytes: 64 << 10, ..options() };
+    let place = KafkaPlace::new(KafkaOptions { max_message_bytes: 4_000, ..options });
     let log = place.open().await;
     let appends: Vec<_> = (0..8)
         .map(|n| {
             let log = log.clone();
-            tokio::spawn(async move { log.append(sample_shard(1, n, 500).into()).await })
+            tokio::spawn(async move { log.append(sample_shard(1, n, 100).into()).await })
         })
         .collect();
     for append in appends {
@@ -99,7 +103,7 @@ async fn a_tiny_queue_delivers_everything() {
     }
     let mut all = place.read_all(&*log).await;
     all.sort_by_key(|shard| shard.shard.number);
-    assert_eq!(all, (0..8).map(|n| sample_shard(1, n, 500)).collect::<Vec<_>>());
+    assert_eq!(all, (0..8).map(|n| sample_shard(1, n, 100)).collect::<Vec<_>>());
 }
 
 #[tokio::test(flavor = "multi_thread")]

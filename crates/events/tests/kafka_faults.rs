@@ -1,5 +1,7 @@
 //! What becomes of appends when a broker dies or refuses. Each test starts a broker of its own with
 //! `scripts/servers/kafka-up.sh` and kills it with `kill -9`; `scripts/servers/kafka-install.sh` has to have been run.
+// Helpers of tests are tests as well.
+#![allow(clippy::unwrap_used)]
 
 use std::{
     collections::BTreeSet,

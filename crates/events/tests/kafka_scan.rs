@@ -1,4 +1,6 @@
 //! Reading the log back from real brokers, named by `ENSEMBLE_TEST_KAFKA_BROKERS`, as a verification does.
+// Helpers of tests are tests as well.
+#![allow(clippy::unwrap_used)]
 
 use std::{
     collections::{BTreeMap, HashMap},

@@ -48,7 +48,7 @@ pub(super) fn refused_config(error: &KafkaError) -> EventsError {
 pub(super) fn not_sent(error: &KafkaError, topic: &str, sending: &Sending<'_>) -> EventsError {
     match error.rdkafka_error_code() {
         Some(RDKafkaErrorCode::QueueFull) => {
-            EventsError::Unavailable("the queue is full, and the brokers take nothing".to_owned())
+            EventsError::Unavailable("the brokers take events too slowly, so the queue stays full".to_owned())
         }
         Some(code) => {
             let undelivered = Undelivered { topic: topic.to_owned(), code };
