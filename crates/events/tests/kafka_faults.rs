@@ -127,6 +127,26 @@ async fn a_broker_that_is_away_for_long_is_not_available_and_then_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_hangs_is_not_available_and_then_is() {
+    let broker = Broker::start(21_600);
+    let delivery_timeout = Duration::from_secs(3);
+    let place = KafkaPlace::new(KafkaOptions { delivery_timeout, ..options(&broker) });
+    let log = place.open().await;
+    log.append(sample_shard(1, 0, 50).into()).await.unwrap();
+    broker.freeze();
+    assert!(broker.answers(), "a frozen broker still has its port");
+    let begun = Instant::now();
+    let error = log.append(sample_shard(1, 1, 50).into()).await.unwrap_err();
+    let waited = begun.elapsed();
+    broker.thaw();
+    assert!(matches!(error, EventsError::Unavailable(_)), "{error}");
+    assert!(waited < delivery_timeout + Duration::from_secs(2), "{waited:?}");
+    append_until(&log, sample_shard(1, 1, 50).into()).await;
+    assert_eq!(place.read_all(&*log).await, [sample_shard(1, 0, 50), sample_shard(1, 1, 50)]);
+    log.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_broker_that_is_restarted_within_the_time_out_is_not_noticed() {
     let broker = Broker::start(21_300);
     let delivery_timeout = Duration::from_secs(60);

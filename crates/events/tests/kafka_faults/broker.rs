@@ -58,6 +58,23 @@ impl Broker {
         script("kafka-down.sh", &[&self.port.to_string(), "--kill"], None);
     }
 
+    /// Stops it in its tracks: connections stay open and nothing is answered.
+    pub(crate) fn freeze(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets it go on.
+    pub(crate) fn thaw(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let target = [env!("CARGO_MANIFEST_DIR"), "..", "..", "target", "servers"].iter().collect();
+        let servers = std::env::var_os("ENSEMBLE_SERVERS_DIR").map_or(target, PathBuf::from);
+        let pid = fs::read_to_string(servers.join(format!("kafka/{}/node1/pid", self.port))).unwrap();
+        assert!(Command::new("kill").args([signal, pid.trim()]).status().unwrap().success());
+    }
+
     /// Whether somebody listens.
     pub(crate) fn answers(&self) -> bool {
         let address = SocketAddr::from(([127, 0, 0, 1], self.port));
