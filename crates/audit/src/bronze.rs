@@ -10,7 +10,7 @@ use crate::{
     pages::{self, Found},
     pipeline::InOrder,
     plans::Plans,
-    replay::{Replay, Replayed, rejected_hash},
+    replay::{RejectedSum, Replay, Replayed},
     report::Invariant,
     tuples::{Partitions, Side},
 };
@@ -133,7 +133,7 @@ impl Pass<'_, '_> {
             note.bronze = bronze;
             note.rejected = expected.len() as u64;
             let rows = expected.iter().map(|l| (l.position, l.line, l.rule.as_str(), l.rules.as_slice()));
-            note.rejected_hash = rejected_hash(rows);
+            note.rejected_sum = RejectedSum::of(rows);
         } else {
             let below = job.record.leased_below;
             self.audit.findings.broken(Invariant::Ledger, || {

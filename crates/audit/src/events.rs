@@ -1,18 +1,28 @@
 //! The pass over the event log (I6): what each batch says by itself, and one tuple an accepted row.
+//!
+//! A log that keeps the events of an append together is read append by append, and each append is held against its
+//! shard. Of a log that keeps single events, in which repeats cannot be told from what they repeat, the parts of a shard
+//! are added up.
+
+mod batch;
+mod shards;
 
 use std::sync::Arc;
 
-use ensemble_events::{EventLog, EventsError, LogCursor, ShardEvents};
-use ensemble_validation::JobContext;
+use ensemble_events::{EventLog, EventsError, LogCursor, ShardEvents, ShardPart};
+use ensemble_store::ShardId;
 
+use self::{
+    batch::{Batch, Judged},
+    shards::Batches,
+};
 use crate::{
     AuditError,
     audit::Audit,
     jobs::{Bronze, Jobs},
     pipeline::InOrder,
-    replay::rejected_hash,
-    report::{Findings, Invariant},
-    tuples::{Partitions, Side, Tuple, fields_hash, key_hash},
+    report::Invariant,
+    tuples::{Partitions, Side},
 };
 
 /// What the log was found to hold.
@@ -20,16 +30,6 @@ use crate::{
 pub(crate) struct Announced {
     /// By job and shard; empty where the log could not be read, or the job is not to be looked for in it.
     shards: Vec<Vec<Batches>>,
-}
-
-/// The batches of one shard.
-#[derive(Debug, Clone, Copy, Default)]
-struct Batches {
-    any: bool,
-    /// The most accepted rows that one of them has.
-    accepted: u64,
-    /// One of them has the rejected rows that it has to have.
-    rejected: bool,
 }
 
 impl Announced {
@@ -51,17 +51,31 @@ pub(crate) async fn scan(
         return Ok(Announced::default());
     };
     let announced = Announced { shards: covered(audit, jobs, log).await? };
-    let mut pass = Pass { audit, jobs, partitions, announced, batches: 0, rows: 0, foreign: 0, last_shard: None };
-    if !pass.run(log).await? {
+    let mut pass = Pass { audit, jobs, partitions, announced, counts: Counts::default(), last_shard: None };
+    let is_whole = if pass.run(log).await? {
+        true
+    } else if pass.run_parts(log).await? {
+        false
+    } else {
         pass.audit.findings.skip(Invariant::Events, format!("the event log {} cannot be read back", log.describe()));
         return Ok(Announced::default());
-    }
-    let Pass { announced, batches, rows, foreign, .. } = pass;
-    audit.findings.note(Invariant::Events, format!("{rows} events of rows in {batches} batches"));
+    };
+    let Pass { announced, counts, .. } = pass;
+    let Counts { batches, rows, foreign, strange, removed } = counts;
+    let of = if is_whole { "batches" } else { "parts" };
+    audit.findings.note(Invariant::Events, format!("{rows} events of rows in {batches} {of}"));
     if foreign > 0 {
-        audit.findings.note(Invariant::Events, format!("{foreign} batches of jobs that this store does not have"));
+        audit.findings.note(Invariant::Events, format!("{foreign} {of} of jobs that this store does not have"));
     }
-    check_shards(&mut audit.findings, jobs, &announced);
+    if strange > 0 {
+        audit.findings.note(Invariant::Events, format!("{strange} messages that are no events"));
+    }
+    if removed > 0 {
+        let reason = format!("the event log has removed {removed} events, so none is looked for in it");
+        audit.findings.skip(Invariant::Events, reason);
+        return Ok(Announced::default());
+    }
+    shards::check(&mut audit.findings, jobs, &announced, is_whole);
     Ok(announced)
 }
 
@@ -93,10 +107,21 @@ struct Pass<'p, 'a> {
     jobs: &'p Arc<Jobs>,
     partitions: &'p mut Partitions,
     announced: Announced,
+    counts: Counts,
+    last_shard: Option<ShardId>,
+}
+
+/// What the pass counts.
+#[derive(Default)]
+struct Counts {
     batches: u64,
     rows: u64,
+    /// Batches of jobs that the store does not have.
     foreign: u64,
-    last_shard: Option<ensemble_store::ShardId>,
+    /// Messages that are no events.
+    strange: u64,
+    /// Events that the log has removed.
+    removed: u64,
 }
 
 impl Pass<'_, '_> {
@@ -121,10 +146,11 @@ impl Pass<'_, '_> {
             at = page.next;
             for batch in page.records {
                 self.last_shard = Some(batch.shard);
-                if let Some(work) = self.work(batch)
+                let index = self.jobs.index(batch.shard.job).filter(|i| self.jobs.list[*i].record.id == batch.job);
+                if let Some(work) = self.work(index, batch, true)
                     && let Some(judged) = judging.submit(move || work.run()).await?
                 {
-                    self.take(judged).await?;
+                    self.take(judged, true).await?;
                 }
             }
             if is_last {
@@ -132,16 +158,57 @@ impl Pass<'_, '_> {
             }
         }
         while let Some(judged) = judging.next().await? {
-            self.take(judged).await?;
+            self.take(judged, true).await?;
         }
         Ok(true)
     }
 
+    /// Reads the whole log event by event; `false` where it cannot be read back.
+    async fn run_parts(&mut self, log: &dyn EventLog) -> Result<bool, AuditError> {
+        let mut judging = InOrder::new(self.audit.options.threads);
+        let mut at = Some(LogCursor::default());
+        while let Some(from) = at {
+            let Some(page) = log.scan_parts(from, self.audit.options.memory_part(16)).await? else { return Ok(false) };
+            at = page.next;
+            self.counts.strange += page.foreign;
+            self.counts.removed += page.removed;
+            let works: Vec<Batch> = page.parts.into_iter().filter_map(|part| self.work_of_part(part)).collect();
+            let work = move || works.into_iter().map(Batch::run).collect::<Vec<_>>();
+            for judged in judging.submit(work).await?.into_iter().flatten() {
+                self.take(judged, false).await?;
+            }
+        }
+        while let Some(judged) = judging.next().await? {
+            for judged in judged {
+                self.take(judged, false).await?;
+            }
+        }
+        Ok(true)
+    }
+
+    fn work_of_part(&mut self, part: ShardPart) -> Option<Batch> {
+        let ShardPart { job, number, accepted, rejected, committed: _ } = part;
+        let Some(index) = self.jobs.index_of(job) else {
+            self.counts.foreign += 1;
+            return None;
+        };
+        let batch = ShardEvents {
+            job,
+            shard: ShardId { job: self.jobs.list[index].record.number, number },
+            contract: String::new(),
+            columns: Vec::new(),
+            source: String::new(),
+            time_us: 0,
+            accepted,
+            rejected,
+        };
+        self.work(Some(index), batch, false)
+    }
+
     /// What is to be done about a batch; nothing where its job is not to be looked for.
-    fn work(&mut self, batch: ShardEvents) -> Option<Batch> {
-        let index = self.jobs.index(batch.shard.job).filter(|i| self.jobs.list[*i].record.id == batch.job);
+    fn work(&mut self, index: Option<usize>, batch: ShardEvents, is_whole: bool) -> Option<Batch> {
         let Some(index) = index else {
-            self.foreign += 1;
+            self.counts.foreign += 1;
             return None;
         };
         if !self.announced.covers(index) {
@@ -156,29 +223,22 @@ impl Pass<'_, '_> {
             Bronze::Aside => self.never(&batch, "was set aside"),
             Bronze::Nothing | Bronze::NotJudged => {}
         }
-        Some(Batch {
-            context: Arc::clone(context),
-            job: index,
-            collection: job.collection,
-            rejected_hash: shard.rejected_hash,
-            batch,
-        })
+        Some(Batch { context: Arc::clone(context), job: index, collection: job.collection, is_whole, batch })
     }
 
     fn never(&mut self, batch: &ShardEvents, why: &str) {
         self.audit.findings.broken(Invariant::Events, || format!("shard {} {why}, and has events", batch.shard));
     }
 
-    async fn take(&mut self, judged: Judged) -> Result<(), AuditError> {
+    async fn take(&mut self, judged: Judged, is_whole: bool) -> Result<(), AuditError> {
         let Judged { findings, job, shard, tuples, rows, rejected } = judged;
         self.audit.findings.merge(findings);
-        self.batches += 1;
-        self.rows += rows;
+        self.counts.batches += 1;
+        self.counts.rows += rows;
         let accepted = tuples.len() as u64;
         if let Some(batches) = self.announced.shards[job].get_mut(shard as usize) {
-            batches.any = true;
-            batches.accepted = batches.accepted.max(accepted);
-            batches.rejected |= rejected;
+            let wanted = self.jobs.list[job].shard(shard).rejected_sum;
+            if is_whole { batches.whole(accepted, rejected == wanted) } else { batches.part(accepted, rejected) }
         }
         if self.partitions.push(Side::Events, &tuples) {
             self.audit.spill(self.partitions).await?;
@@ -186,95 +246,5 @@ impl Pass<'_, '_> {
         let claims = self.jobs.in_scope().map(|(_, job)| job.totals.claims).sum();
         self.audit.meter.add(accepted, claims);
         Ok(())
-    }
-}
-
-/// A batch to be judged.
-struct Batch {
-    context: Arc<JobContext>,
-    job: usize,
-    collection: usize,
-    rejected_hash: u64,
-    batch: ShardEvents,
-}
-
-/// A batch that was judged.
-struct Judged {
-    findings: Findings,
-    job: usize,
-    shard: u32,
-    tuples: Vec<Tuple>,
-    rows: u64,
-    rejected: bool,
-}
-
-impl Batch {
-    fn run(self) -> Judged {
-        let Self { context, job, collection, rejected_hash: wanted, batch } = self;
-        let mut findings = Findings::default();
-        check_ids(&mut findings, &batch);
-        let mut tuples = Vec::with_capacity(batch.accepted.len());
-        for row in &batch.accepted {
-            let rank = context.rank(row.position);
-            if rank != row.rank {
-                findings.broken(Invariant::Events, || {
-                    let id = ShardEvents::event_id(batch.job, row.position);
-                    format!("event {id}: its rank is {:?}, expected {:?}", row.rank.0, rank.0)
-                });
-            }
-            tuples.push(Tuple {
-                key: key_hash(collection, &row.key),
-                rank: row.rank,
-                job: job as u32,
-                shard: batch.shard.number,
-                fields: fields_hash(&row.fields),
-            });
-        }
-        let rejected = batch.rejected.iter().map(|r| (r.position, r.line, r.rule.as_str(), r.rules.as_slice()));
-        Judged {
-            findings,
-            job,
-            shard: batch.shard.number,
-            tuples,
-            rows: (batch.accepted.len() + batch.rejected.len()) as u64,
-            rejected: rejected_hash(rejected) == wanted,
-        }
-    }
-}
-
-/// Inside a batch no id stands twice.
-fn check_ids(findings: &mut Findings, batch: &ShardEvents) {
-    let mut positions: Vec<_> = batch.accepted.iter().map(|r| r.position).collect();
-    positions.extend(batch.rejected.iter().map(|r| r.position));
-    positions.sort_unstable();
-    for twice in positions.windows(2).filter(|pair| pair[0] == pair[1]) {
-        findings.broken(Invariant::Events, || {
-            let id = ShardEvents::event_id(batch.job, twice[0]);
-            format!("event {id} stands twice in one batch of shard {}", batch.shard)
-        });
-    }
-}
-
-/// Every settled shard has its batch.
-fn check_shards(findings: &mut Findings, jobs: &Jobs, announced: &Announced) {
-    for (index, job) in jobs.in_scope().filter(|(index, _)| announced.covers(*index)) {
-        for (number, batches) in (0u32..).zip(&announced.shards[index]) {
-            let (shard, id) = (job.shard(number), job.shard_id(number));
-            if !shard.settled || shard.bronze != Bronze::Judged {
-                continue;
-            }
-            if !batches.any {
-                findings.broken(Invariant::Events, || format!("shard {id} is settled, and has no events"));
-            } else if batches.accepted < shard.claims {
-                findings.broken(Invariant::Events, || {
-                    format!("shard {id}: {} rows stand, and {} have an event", shard.claims, batches.accepted)
-                });
-            } else if !batches.rejected {
-                findings.broken(Invariant::Events, || {
-                    let n = shard.rejected;
-                    format!("shard {id}: the events of its rejected rows are not those of the {n} rows that are")
-                });
-            }
-        }
     }
 }

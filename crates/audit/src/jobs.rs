@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use ensemble_gold::Views;
 use ensemble_store::Stamp;
-use ensemble_store::{JobNumber, ShardId};
+use ensemble_store::{JobId, JobNumber, ShardId};
 use ensemble_supervisor::{JobRecord, Totals};
 use ensemble_validation::JobContext;
 use rustc_hash::FxHashMap;
 
-use crate::{AuditError, Scope};
+use crate::{AuditError, Scope, replay::RejectedSum};
 
 /// The jobs in scope, and all others that fill the same silver collections.
 #[derive(Debug)]
@@ -19,6 +19,7 @@ pub(crate) struct Jobs {
     /// The silver collections that jobs in scope fill.
     pub(crate) collections: Vec<Collection>,
     by_number: FxHashMap<JobNumber, usize>,
+    by_id: FxHashMap<JobId, usize>,
 }
 
 /// One silver collection.
@@ -59,8 +60,8 @@ pub(crate) struct Shard {
     pub(crate) bronze: Bronze,
     /// How many rows are rejected, judged again.
     pub(crate) rejected: u64,
-    /// What the events of these rejected rows have to be, hashed.
-    pub(crate) rejected_hash: u64,
+    /// What the events of these rejected rows have to be.
+    pub(crate) rejected_sum: RejectedSum,
 }
 
 /// What bronze says of a shard.
@@ -106,12 +107,18 @@ impl Jobs {
             }
         }
         let by_number = list.iter().enumerate().map(|(i, job)| (job.record.number, i)).collect();
-        Ok(Self { list, collections, by_number })
+        let by_id = list.iter().enumerate().map(|(i, job)| (job.record.id, i)).collect();
+        Ok(Self { list, collections, by_number, by_id })
     }
 
     /// The index of the job with this number.
     pub(crate) fn index(&self, number: JobNumber) -> Option<usize> {
         self.by_number.get(&number).copied()
+    }
+
+    /// The index of the job with this public name.
+    pub(crate) fn index_of(&self, id: JobId) -> Option<usize> {
+        self.by_id.get(&id).copied()
     }
 
     /// The jobs in scope, with their indexes.

@@ -164,17 +164,40 @@ impl Replayed {
     }
 }
 
-/// What the events of a shard's rejected rows have to say, hashed: position, line, rule, rules of each in order.
-pub(crate) fn rejected_hash<'a>(rows: impl Iterator<Item = (Position, u64, &'a str, &'a [String])>) -> u64 {
-    let mut bytes = Vec::new();
-    for (position, line, rule, rules) in rows {
-        put_leb128(&mut bytes, position.0);
-        put_leb128(&mut bytes, line);
-        put_leb128(&mut bytes, rules.len() as u64);
-        for text in rules.iter().map(String::as_str).chain([rule]) {
-            put_leb128(&mut bytes, text.len() as u64);
-            bytes.extend_from_slice(text.as_bytes());
+/// What the events of a shard's rejected rows have to say: how many there are, and the sum of the hashes of position,
+/// line, rule and rules of each. Rows in any order, and in any parts, add up to the same.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct RejectedSum {
+    pub(crate) count: u64,
+    hashes: u64,
+}
+
+impl RejectedSum {
+    pub(crate) fn of<'a>(rows: impl Iterator<Item = (Position, u64, &'a str, &'a [String])>) -> Self {
+        let (mut sum, mut bytes) = (Self::default(), Vec::new());
+        for (position, line, rule, rules) in rows {
+            bytes.clear();
+            put_leb128(&mut bytes, position.0);
+            put_leb128(&mut bytes, line);
+            put_leb128(&mut bytes, rules.len() as u64);
+            for text in rules.iter().map(String::as_str).chain([rule]) {
+                put_leb128(&mut bytes, text.len() as u64);
+                bytes.extend_from_slice(text.as_bytes());
+            }
+            sum.add(Self { count: 1, hashes: xxh3_64(&bytes) });
         }
+        sum
     }
-    xxh3_64(&bytes)
+
+    pub(crate) fn add(&mut self, other: Self) {
+        self.count += other.count;
+        self.hashes = self.hashes.wrapping_add(other.hashes);
+    }
+
+    /// How often `once` is in it, where it is that and nothing else; not at all is 0 times.
+    pub(crate) fn times(self, once: Self) -> Option<u64> {
+        let times = self.count.checked_div(once.count).unwrap_or(0);
+        let sum = Self { count: once.count * times, hashes: once.hashes.wrapping_mul(times) };
+        (sum == self).then_some(times)
+    }
 }

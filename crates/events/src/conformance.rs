@@ -12,6 +12,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod appends;
+pub mod kafka;
 mod pages;
 mod samples;
 
@@ -20,7 +21,8 @@ use std::sync::Arc;
 pub use self::{
     appends::{
         a_closed_log_answers_closed, a_hundred_concurrent_appends_are_all_there, a_repeat_keeps_its_ids,
-        an_ended_job_may_be_named_again, appends_of_one_caller_keep_their_order, what_was_acknowledged_is_there_again,
+        an_append_that_is_dropped_may_be_repeated, an_ended_job_may_be_named_again,
+        appends_of_one_caller_keep_their_order, every_call_may_be_repeated, what_was_acknowledged_is_there_again,
         what_was_appended_is_read_back,
     },
     pages::{a_cursor_stays_good_while_the_log_grows, an_empty_log_has_an_empty_page, pages_of_every_size_agree},
@@ -58,6 +60,8 @@ macro_rules! conformance_tests {
             what_was_appended_is_read_back
             a_repeat_keeps_its_ids
             appends_of_one_caller_keep_their_order
+            an_append_that_is_dropped_may_be_repeated
+            every_call_may_be_repeated
             a_hundred_concurrent_appends_are_all_there
             what_was_acknowledged_is_there_again
             a_closed_log_answers_closed

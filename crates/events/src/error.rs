@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use ensemble_contract::row::RowError;
 use ensemble_store::{ErrorClass, ShardId};
 
 /// An error of an event log.
@@ -66,6 +67,57 @@ pub enum EventsError {
         /// The largest size.
         limit: u64,
     },
+    /// The text that says where a log is, is wrong.
+    #[error("the event log's URL is wrong: {reason}")]
+    BadUrl {
+        /// What is wrong with it. Does not repeat what may be a secret.
+        reason: String,
+    },
+    /// An option has a value that it cannot have.
+    #[error("the event log's option {option} is wrong: {reason}")]
+    BadOption {
+        /// The option.
+        option: &'static str,
+        /// Why, and what it may be.
+        reason: String,
+    },
+    /// The brokers have no such topic, and none is to be made.
+    #[error("there is no topic {topics}; create it, or let topics be created")]
+    TopicMissing {
+        /// The topics, joined by commas.
+        topics: String,
+    },
+    /// A topic is there and not as it has to be, or cannot be made as it is wanted.
+    #[error("the topic {topic} cannot be used: {reason}")]
+    BadTopic {
+        /// The topic.
+        topic: String,
+        /// What there is, and what was wanted.
+        reason: String,
+    },
+    /// One event is larger than a topic takes.
+    #[error(
+        "an event of shard {shard} is larger than the {limit} bytes that topic {topic} takes; raise the limit, or          bound the length of columns in the contract"
+    )]
+    MessageTooLarge {
+        /// The shard.
+        shard: ShardId,
+        /// The topic.
+        topic: String,
+        /// The largest size: the client's, or, where it let the event pass, the topic's as far as it is known.
+        limit: u64,
+    },
+    /// A row of the shard cannot be made an event.
+    #[error("a row of shard {shard} cannot be made an event: {source}")]
+    BadRow {
+        /// The shard.
+        shard: ShardId,
+        /// What is wrong with its bytes.
+        source: RowError,
+    },
+    /// The brokers do not let this user in, or do not let it do what it has to.
+    #[error("the event log refuses this user: {0}")]
+    NotAuthorised(String),
     /// The log is gone or closing.
     #[error("the event log is closed")]
     Closed,
@@ -78,9 +130,21 @@ impl EventsError {
     /// What the caller does about it.
     pub fn class(&self) -> ErrorClass {
         match self {
-            Self::Locked { .. } | Self::UnknownVersion { .. } | Self::TooLarge { .. } => ErrorClass::Invalid,
+            Self::Locked { .. }
+            | Self::UnknownVersion { .. }
+            | Self::TooLarge { .. }
+            | Self::BadUrl { .. }
+            | Self::BadOption { .. }
+            | Self::TopicMissing { .. }
+            | Self::BadTopic { .. }
+            | Self::MessageTooLarge { .. } => ErrorClass::Invalid,
             Self::Unavailable(_) => ErrorClass::Transient,
-            Self::Io { .. } | Self::Full { .. } | Self::Corrupt { .. } | Self::Closed => ErrorClass::Fatal,
+            Self::Io { .. }
+            | Self::Full { .. }
+            | Self::Corrupt { .. }
+            | Self::BadRow { .. }
+            | Self::NotAuthorised(_)
+            | Self::Closed => ErrorClass::Fatal,
         }
     }
 
@@ -109,6 +173,15 @@ impl EventsError {
                 Self::Corrupt { path: path.clone(), offset: *offset, reason: reason.clone() }
             }
             Self::TooLarge { shard, bytes, limit } => Self::TooLarge { shard: *shard, bytes: *bytes, limit: *limit },
+            Self::BadUrl { reason } => Self::BadUrl { reason: reason.clone() },
+            Self::BadOption { option, reason } => Self::BadOption { option, reason: reason.clone() },
+            Self::TopicMissing { topics } => Self::TopicMissing { topics: topics.clone() },
+            Self::BadTopic { topic, reason } => Self::BadTopic { topic: topic.clone(), reason: reason.clone() },
+            Self::MessageTooLarge { shard, topic, limit } => {
+                Self::MessageTooLarge { shard: *shard, topic: topic.clone(), limit: *limit }
+            }
+            Self::BadRow { shard, source } => Self::BadRow { shard: *shard, source: *source },
+            Self::NotAuthorised(reason) => Self::NotAuthorised(reason.clone()),
             Self::Closed => Self::Closed,
             Self::Unavailable(reason) => Self::Unavailable(reason.clone()),
         }

@@ -14,7 +14,7 @@ use ensemble_contract::row::{RowError, RowRef, Value};
 use serde::Serialize;
 use serde_json::{Map, Number, Value as Json, json};
 
-pub use self::time::rfc3339;
+pub use self::time::{parse_rfc3339, rfc3339};
 use crate::{AcceptedRow, RejectedRow, ShardEvents};
 
 /// Where accepted rows go.
@@ -41,6 +41,18 @@ pub enum EventType {
 }
 
 impl EventType {
+    /// Every type.
+    pub const ALL: [Self; 3] = [Self::RowAccepted, Self::RowRejected, Self::ShardCommitted];
+
+    /// CloudEvents' `type`, as this type serialises.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::RowAccepted => "ensemble.row.accepted.v1",
+            Self::RowRejected => "ensemble.row.rejected.v1",
+            Self::ShardCommitted => "ensemble.shard.committed.v1",
+        }
+    }
+
     /// The topic, under its default name.
     pub fn topic(self) -> &'static str {
         match self {

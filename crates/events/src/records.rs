@@ -51,6 +51,22 @@ pub struct RejectedRow {
     pub rules: Vec<String>,
 }
 
+/// Some of the events of one shard, from a log that keeps them one by one. A row that was delivered more than once may
+/// be in it, and in other parts, more than once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShardPart {
+    /// The job's public name.
+    pub job: JobId,
+    /// The shard's number in its job.
+    pub number: u32,
+    /// Accepted rows, in the order of the log.
+    pub accepted: Vec<AcceptedRow>,
+    /// Rejected rows, in the order of the log.
+    pub rejected: Vec<RejectedRow>,
+    /// How often it is said here that the shard is through.
+    pub committed: u64,
+}
+
 impl ShardEvents {
     /// The id of the event for the row at `position`: `JOB/FILE:OFFSET`. The same whenever the row is delivered.
     pub fn event_id(job: JobId, position: Position) -> String {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ensemble_store::{JobId, ShardId};
 
-use crate::{EventsError, ShardEvents};
+use crate::{EventsError, ShardEvents, ShardPart};
 
 /// A log of events.
 #[async_trait::async_trait]
@@ -20,6 +20,13 @@ pub trait EventLog: Send + Sync + 'static {
     /// back here. Begin with `LogCursor::default()`; a short page is the last one.
     async fn scan(&self, after: LogCursor, limit: usize) -> Result<Option<LogPage>, EventsError>;
 
+    /// Reads a log back that keeps single events, at most about `limit_bytes` of them behind the cursor; `None` for a log
+    /// that [`EventLog::scan`] reads, and for one that cannot be read back. Begin with `LogCursor::default()`; reading
+    /// ends where the log ended when it came to each of its partitions. One reader at a time; repeating a call is fine.
+    async fn scan_parts(&self, _after: LogCursor, _limit_bytes: usize) -> Result<Option<PartPage>, EventsError> {
+        Ok(None)
+    }
+
     /// Which shards' events have been retired (only jobs that have ended are): the jobs, and how many records.
     async fn retired(&self) -> Result<Vec<(JobId, u64)>, EventsError>;
 
@@ -30,12 +37,12 @@ pub trait EventLog: Send + Sync + 'static {
     async fn close(&self) -> Result<(), EventsError>;
 }
 
-/// A place in the log: behind a record.
+/// A place in the log: behind a record, or an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, PartialOrd, Ord)]
 pub struct LogCursor {
-    /// The segment's number.
+    /// The segment's number; where the log has partitions, one that stands for one of them.
     pub segment: u64,
-    /// The first byte behind the record.
+    /// The first byte behind the record; where the log counts events, how many are before the next one.
     pub offset: u64,
 }
 
@@ -53,4 +60,17 @@ impl LogPage {
     pub fn shards(&self) -> impl Iterator<Item = ShardId> + '_ {
         self.records.iter().map(|r| r.shard)
     }
+}
+
+/// Some events of the log, put together by shard.
+#[derive(Debug, Clone, Default)]
+pub struct PartPage {
+    /// At most one a shard.
+    pub parts: Vec<ShardPart>,
+    /// Messages that are none of our events.
+    pub foreign: u64,
+    /// Events that the log has removed, of the partitions that this page begins.
+    pub removed: u64,
+    /// Where to read on; `None` at the end.
+    pub next: Option<LogCursor>,
 }

@@ -1,6 +1,6 @@
 //! What an acknowledged append means.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use super::{Place, large_shard, sample_shard, shard_with_every_kind_of_text, shard_without_rows};
 use crate::{EventLog, EventsError, LogCursor, ShardEvents};
@@ -51,6 +51,45 @@ pub async fn appends_of_one_caller_keep_their_order(place: &dyn Place) {
     let read: Vec<u32> = place.read_all(&*log).await.iter().map(|e| e.shard.number).collect();
     assert_eq!(read, order);
     log.close().await.unwrap();
+}
+
+/// An append that times out, or whose answer is lost, may have delivered all, some or none; repeated, it is all there.
+pub async fn an_append_that_is_dropped_may_be_repeated(place: &dyn Place) {
+    let log = place.open().await;
+    let shards: Vec<ShardEvents> = (0..12).map(|number| sample_shard(1, number, 400)).collect();
+    let mut dropped = 0;
+    for (shard, waits_us) in shards.iter().zip((0u64..).step_by(150)) {
+        let append = log.append(shard.clone().into());
+        // The shortest wait of all ends before any log has its answer.
+        let timed_out = tokio::time::timeout(Duration::from_micros(waits_us), append).await.is_err();
+        dropped += u32::from(timed_out);
+        log.append(shard.clone().into()).await.unwrap();
+    }
+    assert!(dropped > 0, "no append was dropped before its answer");
+    let all = place.read_all(&*log).await;
+    assert_eq!(all.iter().map(|e| e.shard.number).collect::<BTreeSet<_>>(), (0..12).collect());
+    for events in all {
+        assert!(events == shards[events.shard.number as usize], "a record is not what was appended");
+    }
+    log.close().await.unwrap();
+}
+
+/// Whatever is said twice is as if it had been said once.
+pub async fn every_call_may_be_repeated(place: &dyn Place) {
+    let log = place.open().await;
+    let shards = [sample_shard(1, 0, 5), shard_without_rows(1, 1), shard_with_every_kind_of_text(2, 0)];
+    for shard in shards.iter().flat_map(|shard| [shard, shard]) {
+        log.append(shard.clone().into()).await.unwrap();
+        log.job_ended(shard.job).await.unwrap();
+        assert_eq!(log.retired().await.unwrap(), []);
+    }
+    let all = place.read_all(&*log).await;
+    assert!(shards.iter().all(|shard| all.contains(shard)));
+    assert!(all.iter().all(|events| shards.contains(events)));
+    assert!(place.read_all(&*log).await == all, "reading again reads something else");
+    for _ in 0..2 {
+        log.close().await.unwrap();
+    }
 }
 
 async fn append_a_hundred(log: &Arc<dyn EventLog>) {

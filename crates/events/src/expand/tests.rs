@@ -3,6 +3,8 @@ use ensemble_store::{JobId, JobNumber, Position, Rank, ShardId};
 
 use super::*;
 
+mod schemas;
+
 fn fields(write: impl FnOnce(&mut RowWriter<'_>)) -> Bytes {
     let mut out = Vec::new();
     write(&mut RowWriter::new(&mut out));

@@ -30,6 +30,29 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
     (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
+/// The microseconds that [`rfc3339`] wrote; `None` for any other text.
+pub fn parse_rfc3339(text: &str) -> Option<i64> {
+    let number = |from: usize, to: usize| {
+        let digits = text.get(from..to).filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()))?;
+        digits.parse::<i64>().ok()
+    };
+    let days = days_from_civil(number(0, 4)?, number(5, 7)?, number(8, 10)?);
+    let seconds = number(11, 13)? * 3600 + number(14, 16)? * 60 + number(17, 19)?;
+    let time_us = days * DAY_US + seconds * 1_000_000 + number(20, 26)?;
+    // Whatever else stands in it, or is out of its range, is written differently.
+    (rfc3339(time_us) == text).then_some(time_us)
+}
+
+/// The inverse of [`civil_from_days`], from the same source.
+fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+    let year = year - i64::from(month <= 2);
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let day_of_year = (153 * (month + if month > 2 { -3 } else { 9 }) + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -46,6 +69,16 @@ mod tests {
             (i64::MAX, "9999-12-31T23:59:59.999999Z"),
         ] {
             assert_eq!(rfc3339(us), text);
+            assert_eq!(parse_rfc3339(text), Some(us.clamp(FIRST_US, LAST_US)));
+        }
+    }
+
+    #[test]
+    fn other_texts_are_no_times() {
+        for text in
+            ["", "2024", "2023-02-29T00:00:00.000000Z", "2024-01-01T00:00:60.000000Z", "2024-01-01 00:00:00.000000Z"]
+        {
+            assert_eq!(parse_rfc3339(text), None, "{text}");
         }
     }
 
@@ -57,6 +90,7 @@ mod tests {
             let (y, m, d) = before;
             assert!(now == (y, m, d + 1) || now == (y, m + 1, 1) || now == (y + 1, 1, 1), "{before:?} {now:?}");
             let leap = y % 4 == 0 && (y % 100 != 0 || y % 400 == 0);
+            assert_eq!(days_from_civil(now.0, now.1, now.2), day);
             if m == 2 && now.1 == 3 {
                 assert_eq!(d, if leap { 29 } else { 28 }, "{y}");
             }

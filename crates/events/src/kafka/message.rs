@@ -1,0 +1,62 @@
+//! One event as a Kafka message: CloudEvents' Kafka protocol binding, version 1.0, in binary content mode.
+//!
+//! The attributes are headers `ce_NAME`, except `datacontenttype`, which is `content-type`; the body is the event's data
+//! as JSON. Headers that are no attributes, such as `traceparent` of the distributed tracing extension, have their
+//! place in [`headers`] as well: they do not touch key and body.
+
+use rdkafka::message::{Header, OwnedHeaders};
+
+use crate::{CloudEvent, EventType, ShardEvents};
+
+/// How many headers an event has at most.
+const HEADERS: usize = 10;
+
+/// A message without its topic.
+#[derive(Debug)]
+pub(super) struct Message {
+    /// What decides on the partition, and with it what the event stays in order with; `None` is any partition.
+    pub(super) key: Option<String>,
+    pub(super) headers: OwnedHeaders,
+    pub(super) body: Vec<u8>,
+}
+
+impl Message {
+    /// # Errors
+    /// Where the data are no JSON, which [`expand`](crate::expand()) never makes.
+    pub(super) fn new(event: CloudEvent, shard: &ShardEvents) -> serde_json::Result<Self> {
+        let body = serde_json::to_vec(&event.data)?;
+        Ok(Self { headers: headers(&event), key: key(event, shard), body })
+    }
+}
+
+/// An accepted row has its own key: all events of a key are in one partition. The dead letters of a shard stay together
+/// and in order, and so do the shards of a job.
+fn key(event: CloudEvent, shard: &ShardEvents) -> Option<String> {
+    match event.event_type {
+        EventType::RowAccepted => event.partitionkey,
+        EventType::RowRejected => Some(format!("{}/{}", shard.job, shard.shard.number)),
+        EventType::ShardCommitted => Some(shard.job.to_string()),
+    }
+}
+
+fn headers(event: &CloudEvent) -> OwnedHeaders {
+    let attributes = [
+        ("content-type", Some(event.datacontenttype)),
+        ("ce_specversion", Some(event.specversion)),
+        ("ce_id", Some(&event.id)),
+        ("ce_source", Some(&event.source)),
+        ("ce_type", Some(event.event_type.name())),
+        ("ce_subject", event.subject.as_deref()),
+        ("ce_time", Some(&event.time)),
+        ("ce_partitionkey", event.partitionkey.as_deref()),
+        ("ce_rank", event.rank.as_deref()),
+        ("ce_shard", Some(&event.shard)),
+    ];
+    let present = attributes.into_iter().filter_map(|(key, value)| Some((key, value?)));
+    present.fold(OwnedHeaders::new_with_capacity(HEADERS), |headers, (key, value)| {
+        headers.insert(Header { key, value: Some(value) })
+    })
+}
+
+#[cfg(test)]
+mod tests;
