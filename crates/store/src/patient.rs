@@ -134,6 +134,10 @@ impl Store for PatientStore {
         self.patience.wait(|| self.store.delete_spooled(shard)).await
     }
 
+    async fn declare_silver(&self, silver: &str, columns: &[String]) -> Result<()> {
+        self.patience.wait(|| self.store.declare_silver(silver, columns)).await
+    }
+
     async fn insert_claims(&self, silver: &str, claims: Arc<Vec<NewClaim>>) -> Result<Vec<ClaimInsert>> {
         self.patience.wait(|| self.store.insert_claims(silver, Arc::clone(&claims))).await
     }

@@ -20,7 +20,10 @@ use crate::{
 
 pub(crate) fn run(global: &Global, args: &JobsArgs) -> Result<ExitCode, Failure> {
     let output = global.output;
-    let store_of = |store: &StoreArgs| StoreArgs { store: store.store.clone().or_else(|| args.store.store.clone()) };
+    let store_of = |store: &StoreArgs| StoreArgs {
+        store: store.store.clone().or_else(|| args.store.store.clone()),
+        events: store.events.clone().or_else(|| args.store.events.clone()),
+    };
     let settings = |store: &StoreArgs| super::settings(global, &store_of(store));
     match &args.action {
         None => list(output, &settings(&args.store)?),
@@ -34,7 +37,7 @@ pub(crate) fn run(global: &Global, args: &JobsArgs) -> Result<ExitCode, Failure>
 
 /// Marks a job as paused. Nothing runs in a store that this process holds, so the mark is all there is to do.
 async fn pause(output: OutputFormat, settings: &Settings, id: JobId) -> Result<ExitCode, Failure> {
-    let stores = open_to_steer(settings)?;
+    let stores = open_to_steer(settings).await?;
     let (stamp, mut record) = unfinished(&stores, id).await?;
     let state = record.state;
     if state != JobState::Paused {

@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# Loads files through the ensemble command into MongoDB (here its stand-in, on disk) and Kafka, kills both servers with
+# -9 again and again meanwhile, and holds what is there against the reference with clients that are none of ours:
+# silver value for value, events id for id. Then `ensemble verify`.
+#
+# usage: end_to_end.sh [--kills N] [--shard-bytes N] [FILE...]     without files, a catalogue is generated
+# environment: ENSEMBLE (the command; default target/debug/ensemble), ENSEMBLE_SERVERS_DIR (default target/servers)
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(cd "$here/../.." && pwd)
+export ENSEMBLE_SERVERS_DIR=${ENSEMBLE_SERVERS_DIR:-$root/target/servers}
+ensemble=${ENSEMBLE:-$root/target/debug/ensemble}
+kills=3 shard_bytes=16384
+while [[ ${1:-} == --* ]]; do
+    case $1 in
+        --kills) kills=$2 ;;
+        --shard-bytes) shard_bytes=$2 ;;
+        *) echo "end_to_end: what is $1?" >&2; exit 2 ;;
+    esac
+    shift 2
+done
+mongodb_port=27517 kafka_port=19592
+work=$(mktemp -d)
+# The database of the last run must not be taken for this one's.
+mongodb=$work/mongodb
+
+cleanup() {
+    [[ -z ${job:-} ]] || kill -9 "$job" 2>/dev/null || true
+    "$here/mongodb-down.sh" "$mongodb" >/dev/null 2>&1 || true
+    "$here/kafka-down.sh" "$kafka_port" --wipe >/dev/null 2>&1 || true
+    rm -rf "$work"
+}
+trap cleanup EXIT
+
+venv=$ENSEMBLE_SERVERS_DIR/venv
+if ! [[ -e $venv/ready ]]; then
+    python3 -m venv "$venv"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$here/checks/requirements.txt"
+    touch "$venv/ready"
+fi
+"$here/mongodb-install.sh"
+"$here/kafka-install.sh"
+"$here/kafka-down.sh" "$kafka_port" --wipe >/dev/null
+BACKEND=h2 "$here/mongodb-up.sh" "$mongodb" "$mongodb_port"
+"$here/kafka-up.sh" "$kafka_port" 1
+
+files=("$@")
+if [[ ${#files[@]} == 0 ]]; then
+    "$ensemble" generate --rows 20000 --duplicates 0.05 --bad 0.01 >"$work/tracks.csv"
+    files=("$work/tracks.csv")
+fi
+database=end_to_end
+uri=mongodb://127.0.0.1:$mongodb_port/$database?replicaSet=rs0
+places=(--store "$uri" --events "kafka://127.0.0.1:$kafka_port/$database")
+
+"$ensemble" run "${places[@]}" --shard-bytes "$shard_bytes" --output json "${files[@]}" >"$work/report.json" 2>"$work/run.log" &
+job=$!
+fired=0
+for ((n = 1; n <= kills; n++)); do
+    for server in mongodb kafka; do
+        sleep "0.$((RANDOM % 8 + 2))"
+        kill -0 "$job" 2>/dev/null || break 2
+        if [[ $server == mongodb ]]; then
+            kill -9 "$(cat "$mongodb/pid")"
+            BACKEND=h2 "$here/mongodb-up.sh" "$mongodb" "$mongodb_port" >/dev/null
+        else
+            "$here/kafka-down.sh" "$kafka_port" --kill >/dev/null
+            "$here/kafka-up.sh" "$kafka_port" 1 >/dev/null
+        fi
+        # One that came when the job had just ended shows nothing.
+        kill -0 "$job" 2>/dev/null && fired=$((fired + 1))
+    done
+done
+status=0
+wait "$job" || status=$?
+job=
+passed=0 failed=0
+check() {
+    local name=$1
+    shift
+    if "$@"; then
+        passed=$((passed + 1))
+        echo "end_to_end: $name holds"
+    else
+        failed=$((failed + 1))
+        echo "end_to_end: $name does not hold" >&2
+    fi
+}
+# shellcheck disable=SC2317
+ended_well() { [[ $status == 0 ]] || { cat "$work/run.log" >&2; return 1; }; }
+# shellcheck disable=SC2317
+faults_fired() { echo "end_to_end: $fired kills while the job ran"; ((kills == 0 || fired > 0)); }
+check "the job's end" ended_well
+check "that servers died meanwhile" faults_fired
+cat "$work/report.json"
+check "silver" "$venv/bin/python" "$here/checks/silver_equals.py" --uri "$uri" --database "$database" "${files[@]}"
+check "events" "$venv/bin/python" "$here/checks/events_equal.py" --brokers "127.0.0.1:$kafka_port" --prefix "$database" "${files[@]}"
+check "verify" "$ensemble" verify "${places[@]}"
+echo "$passed passed, $failed failed"
+((failed == 0))
