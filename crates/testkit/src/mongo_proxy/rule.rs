@@ -220,7 +220,7 @@ pub enum FaultKind {
     HeldBack,
     /// [`MongoProxy::cut`](super::MongoProxy::cut), for each connection that was closed.
     Cut,
-    /// Each connection that was closed because of a message that is compressed or longer than 48 MiB, or because of a
-    /// reply to `hello` that is no document.
+    /// Each connection that was closed because the proxy could not go on: at a message that is compressed or longer
+    /// than 48 MiB, at a reply to `hello` that is no document, or with 1,024 requests that wait for their replies.
     Unreadable,
 }
