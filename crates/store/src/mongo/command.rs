@@ -6,7 +6,7 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use mongodb::bson::{Bson, Document, RawDocumentBuf};
 
 use super::{
-    errors::{MAX_DOCUMENT, is_duplicate},
+    errors::{Attempt, MAX_DOCUMENT, is_duplicate},
     server::{Limits, Server},
     writer::{Index, Writer},
 };
@@ -172,30 +172,29 @@ impl Server {
 
     async fn write_batch(&self, action: &'static str, (items, command): Batch) -> Result<Written> {
         let reply = self.run(action, command).await?;
-        let (done, refused) = self.read_reply(action, &reply)?;
+        let (done, refused) = read_reply(self.attempt(action), &reply)?;
         let refused: Vec<_> = refused.into_iter().map(|at| items.start + at).collect();
         let is_told = done + refused.len() >= items.len();
         Ok(Written { refused, doubtful: if is_told { Vec::new() } else { vec![items] } })
     }
+}
 
-    /// How many items were done, and which were refused because their id is there.
-    fn read_reply(&self, action: &'static str, reply: &Document) -> Result<(usize, Vec<usize>)> {
-        let attempt = self.attempt(action);
-        let mut refused = Vec::new();
-        for error in reply.get_array("writeErrors").into_iter().flatten().filter_map(Bson::as_document) {
-            let code = number(error, "code").and_then(|code| i32::try_from(code).ok()).unwrap_or(0);
-            match number(error, "index").and_then(|at| usize::try_from(at).ok()) {
-                Some(at) if is_duplicate(code) => refused.push(at),
-                _ => return Err(attempt.by_code(code, error.get_str("errmsg").unwrap_or("no reason given"))),
-            }
+/// How many items were done, and which were refused because their id is there.
+fn read_reply(attempt: Attempt<'_>, reply: &Document) -> Result<(usize, Vec<usize>)> {
+    let mut refused = Vec::new();
+    for error in reply.get_array("writeErrors").into_iter().flatten().filter_map(Bson::as_document) {
+        let code = number(error, "code").and_then(|code| i32::try_from(code).ok()).unwrap_or(0);
+        match number(error, "index").and_then(|at| usize::try_from(at).ok()) {
+            Some(at) if is_duplicate(code) => refused.push(at),
+            _ => return Err(attempt.by_code(code, error.get_str("errmsg").unwrap_or("no reason given"))),
         }
-        // Done, but perhaps not to stay.
-        if let Ok(error) = reply.get_document("writeConcernError") {
-            return Err(attempt.unavailable(error.get_str("errmsg").unwrap_or("no majority has it yet")));
-        }
-        let done = number(reply, "n").and_then(|n| usize::try_from(n).ok());
-        done.map(|done| (done, refused)).ok_or_else(|| attempt.unavailable("the reply does not say how many"))
     }
+    // Done, but perhaps not to stay.
+    if let Ok(error) = reply.get_document("writeConcernError") {
+        return Err(attempt.unavailable(error.get_str("errmsg").unwrap_or("no majority has it yet")));
+    }
+    let done = number(reply, "n").and_then(|n| usize::try_from(n).ok());
+    done.map(|done| (done, refused)).ok_or_else(|| attempt.unavailable("the reply does not say how many"))
 }
 
 /// A whole number, of whatever type.
@@ -212,7 +211,10 @@ fn number(document: &Document, name: &str) -> Option<i64> {
 mod tests {
     use std::time::Duration;
 
+    use mongodb::bson::doc;
+
     use super::*;
+    use crate::ErrorClass;
 
     fn cut(sizes: &[usize], batch_documents: usize, batch_bytes: usize) -> Result<Vec<Range<usize>>> {
         let put: PutItem<'_> = &|at, w| {
@@ -249,5 +251,22 @@ mod tests {
     fn a_document_that_no_server_takes_is_too_large() {
         assert!(matches!(cut(&[MAX_DOCUMENT], 10, 1000), Err(StoreError::TooLarge { .. })));
         assert_eq!(cut(&[MAX_DOCUMENT - 20, 1], 10, 1000).unwrap(), [0..1, 1..2]);
+    }
+    #[test]
+    fn a_reply_tells_what_was_done_and_what_was_refused() {
+        let read = |reply| read_reply(Attempt { server: "s", action: "test" }, &reply);
+        let error = |index: i32, code: i32| doc! { "index": index, "code": code, "errmsg": "words" };
+        assert_eq!(read(doc! { "ok": 1.0, "n": 3 }).unwrap(), (3, vec![]));
+        assert_eq!(read(doc! { "ok": 1.0, "n": 3_i64, "writeErrors": [] }).unwrap(), (3, vec![]));
+        let some = doc! { "ok": 1.0, "n": 1.0, "writeErrors": [error(0, 11000), error(2, 11000)] };
+        assert_eq!(read(some).unwrap(), (1, vec![0, 2]));
+        let class = |reply| read(reply).unwrap_err().class();
+        assert_eq!(class(doc! { "n": 1, "writeErrors": [error(0, 11000), error(1, 10107)] }), ErrorClass::Transient);
+        assert_eq!(class(doc! { "n": 1, "writeErrors": [error(0, 13)] }), ErrorClass::Fatal);
+        assert_eq!(class(doc! { "n": 1, "writeErrors": [error(0, 10334)] }), ErrorClass::Invalid);
+        // Whatever the code: it was done, and may be undone.
+        let concern = doc! { "code": 100, "errmsg": "not enough data-bearing nodes" };
+        assert_eq!(class(doc! { "n": 3, "writeConcernError": concern }), ErrorClass::Transient);
+        assert_eq!(class(doc! { "ok": 1.0 }), ErrorClass::Transient);
     }
 }

@@ -28,7 +28,7 @@ const TLS_WORDS: [&str; 7] =
 const HUNG_UP_WORDS: [&str; 4] = ["eof", "end of file", "connection reset", "close"];
 
 /// How long it is tried whether a server answers without TLS.
-const PLAIN_TIMEOUT: Duration = Duration::from_secs(2);
+const PLAIN_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Makes the client, and returns what it was made from. Nothing is sent yet.
 ///

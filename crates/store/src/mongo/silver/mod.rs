@@ -1,8 +1,9 @@
 //! Silver: claims by unordered inserts, look-ups by id, replacements by rank and shard.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
+use futures::future::try_join_all;
 use mongodb::bson::{RawDocument, doc};
 
 use self::codec::{Misfit, put_doc, put_stamp, read_doc};
@@ -80,18 +81,28 @@ pub(super) async fn look_up(
     let Some(columns) = declared.columns(server, silver).await? else { return Ok(vec![None; keys.len()]) };
     texts.sort_unstable();
     texts.dedup();
-    let mut docs = std::collections::HashMap::with_capacity(texts.len());
-    let mut texts = texts.into_iter().peekable();
-    while texts.peek().is_some() {
-        let (mut part, mut bytes) = (Vec::new(), 0);
-        while let Some(text) = texts.next_if(|_| part.len() < KEYS_AT_ONCE && bytes < KEY_BYTES_AT_ONCE) {
-            bytes += text.len();
-            part.push(text);
-        }
-        let query = Query::ids(part);
-        docs.extend(server.find("read claims", silver, query, |found| read(&columns, found)).await?);
-    }
+    // Several at once; the server's turns bound how many.
+    let reads = parts(texts)
+        .into_iter()
+        .map(|part| server.find("read claims", silver, Query::ids(part), |found| read(&columns, found)));
+    let docs: HashMap<Bytes, SilverDoc> = try_join_all(reads).await?.into_iter().flatten().collect();
     Ok(keys.iter().map(|key| docs.get(key).cloned()).collect())
+}
+
+/// As many keys as one query asks for.
+fn parts(keys: Vec<String>) -> Vec<Vec<String>> {
+    let (mut parts, mut part, mut bytes) = (Vec::new(), Vec::new(), 0);
+    for key in keys {
+        if part.len() >= KEYS_AT_ONCE || bytes >= KEY_BYTES_AT_ONCE {
+            parts.push(std::mem::take(&mut part));
+            bytes = 0;
+        }
+        bytes += key.len();
+        part.push(key);
+    }
+    parts.push(part);
+    parts.retain(|part| !part.is_empty());
+    parts
 }
 
 /// Replaces each document whose live claim is still the expected one.
@@ -153,4 +164,21 @@ pub(super) async fn scan(
         None => doc! {},
     };
     server.find("scan silver", silver, Query::page(condition, limit), |found| read(&columns, found)).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_asked_for_in_parts() {
+        let lengths = |count: usize, length: usize| {
+            let keys = (0..count).map(|n| format!("{n:0length$}")).collect();
+            parts(keys).iter().map(Vec::len).collect::<Vec<_>>()
+        };
+        assert!(lengths(0, 1).is_empty());
+        assert_eq!(lengths(1000, 5), [1000]);
+        assert_eq!(lengths(2001, 5), [1000, 1000, 1]);
+        assert_eq!(lengths(100, 60_000), [70, 30]);
+    }
 }
