@@ -42,7 +42,7 @@ use tokio::{
 
 use self::{
     context::Trouble,
-    deliveries::{Abandon, Deliveries},
+    deliveries::{Abandon, Deliveries, Undelivered},
     reader::Reader,
     session::{Sending, Session, Topics},
     topics::Preparation,
@@ -163,9 +163,7 @@ impl KafkaLog {
         self.send(Arc::clone(&session), events, Arc::clone(&deliveries), deadline, turn).await?;
         let answered = tokio::time::timeout_at(deadline.into(), deliveries.all_answered()).await;
         if let Some(undelivered) = deliveries.undelivered() {
-            // Where the producer itself has ended, that is the reason.
-            let code = session.fatal_error().map_or(undelivered.code, |(code, _)| code);
-            let undelivered = deliveries::Undelivered { code, ..undelivered.clone() };
+            let undelivered = Undelivered { code: session.cause(undelivered.code), ..undelivered.clone() };
             return Err(fault::not_delivered(&undelivered, shard, u64::from(self.options.max_message_bytes)));
         }
         answered.map_err(|_| {

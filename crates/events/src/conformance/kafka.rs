@@ -96,11 +96,17 @@ fn read_partition(
     partition: i32,
     mut take: impl FnMut(&rdkafka::message::BorrowedMessage<'_>, Event, String),
 ) {
-    let (_, end) = consumer.fetch_watermarks(topic, partition, READ_TIMEOUT).unwrap();
+    let deadline = Instant::now() + READ_TIMEOUT;
+    let end = loop {
+        // A partition's leader may just be changing.
+        match consumer.fetch_watermarks(topic, partition, READ_TIMEOUT) {
+            Ok((_, end)) => break end,
+            Err(error) => assert!(Instant::now() < deadline, "{topic} {partition}: {error}"),
+        }
+    };
     let mut assignment = TopicPartitionList::new();
     assignment.add_partition_offset(topic, partition, Offset::Beginning).unwrap();
     consumer.assign(&assignment).unwrap();
-    let deadline = Instant::now() + READ_TIMEOUT;
     let mut next = 0;
     while next < end {
         assert!(Instant::now() < deadline, "{topic} {partition}: read up to {next} of {end}");

@@ -19,6 +19,8 @@ pub(crate) fn open(options: &KafkaOptions) -> Result<BaseConsumer, EventsError> 
         .set("enable.partition.eof", "true")
         .set("isolation.level", "read_committed")
         .set("auto.offset.reset", "earliest")
+        // Nothing that is still to come is waited for, and a partition's last request holds up the next one's first.
+        .set("fetch.wait.max.ms", "50")
         .set("queued.max.messages.kbytes", READ_AHEAD_KIB.to_string());
     config.create().map_err(|e| fault::refused_config(&e))
 }

@@ -45,17 +45,12 @@ pub(super) fn refused_config(error: &KafkaError) -> EventsError {
 }
 
 /// The library did not take an event.
-pub(super) fn not_sent(error: &KafkaError, topic: &str, sending: &Sending<'_>) -> EventsError {
-    match error.rdkafka_error_code() {
-        Some(RDKafkaErrorCode::QueueFull) => {
-            EventsError::Unavailable("the brokers take events too slowly, so the queue stays full".to_owned())
-        }
-        Some(code) => {
-            let undelivered = Undelivered { topic: topic.to_owned(), code };
-            not_delivered(&undelivered, sending.events.shard, sending.max_message_bytes)
-        }
-        None => EventsError::Unavailable(error.to_string()),
+pub(super) fn not_sent(code: RDKafkaErrorCode, topic: &str, sending: &Sending<'_>) -> EventsError {
+    if code == RDKafkaErrorCode::QueueFull {
+        return EventsError::Unavailable("the brokers take events too slowly, so the queue stays full".to_owned());
     }
+    let undelivered = Undelivered { topic: topic.to_owned(), code };
+    not_delivered(&undelivered, sending.events.shard, sending.max_message_bytes)
 }
 
 /// The brokers did not take an event, or not in time.

@@ -12,7 +12,7 @@ use std::{
 use rdkafka::{
     Message as _, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
-    error::KafkaError,
+    error::{KafkaError, KafkaResult},
     message::BorrowedMessage,
 };
 
@@ -70,8 +70,7 @@ impl Reader {
         let consumer = Parting::new(consumer::open(options)?);
         let mut partitions = Vec::new();
         for topic in EventType::ALL.map(|t| options.url.topic(t)) {
-            let metadata = consumer.fetch_metadata(Some(&topic), options.delivery_timeout);
-            let metadata = metadata.map_err(|e| unreadable(&topic, &e))?;
+            let metadata = ask(options, &topic, |timeout| consumer.fetch_metadata(Some(&topic), timeout))?;
             let found = metadata.topics().iter().find(|t| t.name() == topic);
             let found = found.filter(|t| t.error().is_none() && !t.partitions().is_empty());
             let found = found.ok_or_else(|| EventsError::Unavailable(format!("topic {topic} is not there")))?;
@@ -103,8 +102,8 @@ impl Reader {
             return Ok(Place { cursor, end: 0 });
         };
         let (topic, partition) = (topic.as_str(), *partition);
-        let marks = self.consumer.fetch_watermarks(topic, partition, options.delivery_timeout);
-        let (first, end) = marks.map_err(|e| unreadable(topic, &e))?;
+        let marks = |timeout| self.consumer.fetch_watermarks(topic, partition, timeout);
+        let (first, end) = ask(options, topic, marks)?;
         let (first, end) = (u64::try_from(first).unwrap_or_default(), u64::try_from(end).unwrap_or_default());
         if cursor.offset == 0 {
             page.removed += first;
@@ -154,6 +153,26 @@ impl Reader {
         }
         self.at = Some(place);
         Ok(place.cursor)
+    }
+}
+
+/// Asks the brokers, and again where the answer is an error that may pass: a leader may just be changing. Blocks, for the
+/// delivery time-out at most.
+fn ask<T>(
+    options: &KafkaOptions,
+    topic: &str,
+    question: impl Fn(Duration) -> KafkaResult<T>,
+) -> Result<T, EventsError> {
+    let deadline = Instant::now() + options.delivery_timeout;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match question(left) {
+            Ok(answer) => return Ok(answer),
+            Err(error) => match unreadable(topic, &error) {
+                EventsError::Unavailable(_) if left > POLL => std::thread::park_timeout(POLL),
+                error => return Err(error),
+            },
+        }
     }
 }
 

@@ -78,6 +78,11 @@ impl Session {
         self.producer.client().fatal_error()
     }
 
+    /// What is behind an error: where the producer itself has come to an end, the reason of that.
+    pub(super) fn cause(&self, code: RDKafkaErrorCode) -> RDKafkaErrorCode {
+        self.fatal_error().map_or(code, |(code, _)| code)
+    }
+
     /// Hands the events of a shard to the client library, one after the other as they are made, and waits for room where
     /// its queue is full. Ends early where an event was refused or nobody waits. Blocks, until the deadline at most.
     pub(super) fn send_all(&self, sending: &Sending<'_>) -> Result<(), EventsError> {
@@ -115,7 +120,8 @@ impl Session {
                 continue;
             }
             sending.deliveries.end();
-            return Err(fault::not_sent(&error, topic, sending));
+            let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
+            return Err(fault::not_sent(self.cause(code), topic, sending));
         }
     }
 

@@ -15,6 +15,17 @@ async fn a_refused_user_is_fatal() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_user_that_may_not_write_in_order_is_told() {
+    let brokers = Brokers::with_topics();
+    let denied = RDKafkaRespErr::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;
+    brokers.tell(move |mock| mock.request_errors(RDKafkaApiKey::InitProducerId, &[denied; 20]));
+    let log = KafkaLog::open(brokers.options()).await.unwrap();
+    let error = log.append(sample_shard(1, 0, 1).into()).await.unwrap_err();
+    assert!(matches!(&error, EventsError::NotAuthorised(what) if what.contains("IdempotentWrite")), "{error}");
+    assert_eq!(error.class(), ErrorClass::Fatal);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_event_that_a_broker_finds_too_large_is_named() {
     let brokers = Brokers::with_topics();
     let log = KafkaLog::open(brokers.options()).await.unwrap();
