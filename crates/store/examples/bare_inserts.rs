@@ -1,0 +1,39 @@
+//! How fast the driver alone inserts the documents of a silver collection, with the store's write concern: what
+//! `benches/servers.py` holds the whole pipeline against.
+//!
+//! ```text
+//! bare_inserts URI FROM TO [BATCH]     copies database FROM's spotify_clean to TO's, prints documents and seconds
+//! ```
+
+use std::time::Instant;
+
+use futures::TryStreamExt;
+use mongodb::{
+    Client,
+    bson::RawDocumentBuf,
+    options::{Acknowledgment, CollectionOptions, WriteConcern},
+};
+
+const SILVER: &str = "spotify_clean";
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [uri, from, to, rest @ ..] = arguments.as_slice() else {
+        return Err("usage: bare_inserts URI FROM TO [BATCH]".into());
+    };
+    let batch = rest.first().map_or(Ok(1000), |n| n.parse::<usize>())?;
+    let client = Client::with_uri_str(uri).await?;
+    let source = client.database(from).collection::<RawDocumentBuf>(SILVER);
+    // All of it is in memory before the clock starts: reading is not what is measured.
+    let documents: Vec<RawDocumentBuf> = source.find(Default::default()).await?.try_collect().await?;
+    let concern = WriteConcern::builder().w(Acknowledgment::Majority).journal(true).build();
+    let options = CollectionOptions::builder().write_concern(concern).build();
+    let target = client.database(to).collection_with_options::<RawDocumentBuf>(SILVER, options);
+    let begun = Instant::now();
+    for documents in documents.chunks(batch) {
+        target.insert_many(documents).ordered(false).await?;
+    }
+    println!("{} {:.3}", documents.len(), begun.elapsed().as_secs_f64());
+    Ok(())
+}
