@@ -2,7 +2,6 @@ import de.bwaldvogel.mongo.MongoBackend;
 import de.bwaldvogel.mongo.MongoServer;
 import de.bwaldvogel.mongo.MongoVersion;
 import de.bwaldvogel.mongo.backend.h2.H2Backend;
-import de.bwaldvogel.mongo.backend.memory.MemoryBackend;
 import de.bwaldvogel.mongo.bson.Document;
 import de.bwaldvogel.mongo.exception.MongoServerError;
 import de.bwaldvogel.mongo.wire.message.MongoMessage;
@@ -49,7 +48,7 @@ public class MongoStandIn {
 
   private MongoStandIn(String kind, int port, String path) {
     this.port = port;
-    backend = kind.equals("h2") ? new H2Backend(open(path)) : new MemoryBackend();
+    backend = kind.equals("h2") ? IdIndexes.inFile(open(path)) : IdIndexes.inMemory();
     file = backend instanceof H2Backend ? (H2Backend) backend : null;
     backend.version(new MongoVersion() {
       @Override

@@ -11,7 +11,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 home=${ENSEMBLE_SERVERS_DIR:-$here/../../target/servers}/mongodb
 version=1.47.0
 
-stamp=$(cat "${BASH_SOURCE[0]}" "$here/MongoStandIn.java" | sha256sum | cut -d' ' -f1)
+stamp=$(cat "${BASH_SOURCE[0]}" "$here"/*.java | sha256sum | cut -d' ' -f1)
 if [ "$(cat "$home/stamp" 2>/dev/null || true)" = "$stamp" ]; then
     echo "mongo-java-server $version: already installed"
     exit 0
@@ -43,6 +43,6 @@ POM
 # shellcheck disable=SC2086
 mvn -q -B ${MVN_ARGS:-} -f "$home/pom.xml" org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies \
     -DoutputDirectory="$home/lib" -DincludeScope=runtime
-javac -cp "$home/lib/*" -d "$home/classes" "$here/MongoStandIn.java"
+javac -cp "$home/lib/*" -d "$home/classes" "$here"/*.java
 echo "$stamp" > "$home/stamp"
 echo "mongo-java-server $version: installed in $home"

@@ -1,9 +1,6 @@
 //! A job's report, for people and for spreadsheets.
 
-use std::{
-    io::{self, Write},
-    path::{Path, PathBuf},
-};
+use std::io::{self, Write};
 
 use ensemble_contract::Contract;
 use ensemble_supervisor::JobReport;
@@ -12,7 +9,8 @@ use indicatif::HumanBytes;
 use crate::{
     cli::OutputFormat,
     exit::Failure,
-    output::{coloured, count, print_csv, print_json, quoted, stdout},
+    output::{coloured, count, print_csv, print_json, stdout},
+    settings::PlaceOptions,
 };
 
 const GREEN: u8 = 32;
@@ -22,14 +20,14 @@ const DIM: u8 = 2;
 
 /// What a person can do next.
 pub(crate) struct Next {
-    store: PathBuf,
+    places: PlaceOptions,
     view: Option<String>,
 }
 
 impl Next {
     /// What can be done with a store that was filled under this contract.
-    pub(crate) fn new(store: &Path, contract: &Contract) -> Self {
-        Self { store: store.to_owned(), view: contract.views.first().map(|view| view.name.clone()) }
+    pub(crate) fn new(places: PlaceOptions, contract: &Contract) -> Self {
+        Self { places, view: contract.views.first().map(|view| view.name.clone()) }
     }
 }
 
@@ -116,11 +114,11 @@ fn share(part: u64, whole: u64) -> String {
 }
 
 fn write_next(out: &mut impl Write, report: &JobReport, next: &Next) -> io::Result<()> {
-    let store = format!("--store {}", quoted(&next.store));
+    let (store, both) = (next.places.store(), next.places.both());
     let mut commands = Vec::new();
     match report.state {
         "succeeded" | "failed" | "cancelled" => {}
-        _ => commands.push(format!("jobs resume {} {store}", report.job)),
+        _ => commands.push(format!("jobs resume {} {both}", report.job)),
     }
     if report.rejected > 0 {
         commands.push(format!("rejects {} {store}", report.job));
@@ -129,7 +127,7 @@ fn write_next(out: &mut impl Write, report: &JobReport, next: &Next) -> io::Resu
         commands.extend(next.view.iter().map(|view| format!("gold {view} {store}")));
         commands.push(format!("export silver {store} --to silver.parquet"));
     }
-    commands.push(format!("verify {store}"));
+    commands.push(format!("verify {both}"));
     writeln!(out, "\n{}", coloured("next", DIM))?;
     commands.iter().try_for_each(|command| writeln!(out, "  ensemble {command}"))
 }

@@ -12,7 +12,7 @@ use ensemble_events::EventsError;
 use ensemble_store::StoreError;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use places::{EventsPlace, StorePlace};
+pub(crate) use places::{EventsPlace, PlaceOptions, StorePlace};
 pub(crate) use servers::{KafkaSettings, MongodbSettings};
 
 /// The commented defaults.

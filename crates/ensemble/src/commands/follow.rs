@@ -1,6 +1,6 @@
 //! Following a job to its end in this process: what `run` and `jobs resume` have in common.
 
-use std::{io::IsTerminal, path::PathBuf};
+use std::io::IsTerminal;
 
 use ensemble_supervisor::{JobHandle, JobRecord, JobReport, JobState, JobStatus};
 use tokio::signal::unix::{SignalKind, signal};
@@ -12,14 +12,15 @@ use crate::{
     node::Node,
     progress::Progress,
     report::{Next, print_report},
+    settings::PlaceOptions,
     stores::Stores,
 };
 
 /// A process that works on one job.
 pub(crate) struct Session {
     pub(crate) output: OutputFormat,
-    /// The store's directory, as a person would name it.
-    pub(crate) dir: PathBuf,
+    /// The store and its events, as a person would name them.
+    pub(crate) places: PlaceOptions,
     pub(crate) stores: Stores,
     pub(crate) node: Node,
 }
@@ -34,7 +35,7 @@ pub(crate) struct Ended {
 impl Session {
     /// Follows the job to its end, stops everything and prints the report.
     pub(crate) async fn finish(self, job: JobHandle, record: JobRecord) -> Result<Ended, Failure> {
-        let Self { output, dir, stores, node } = self;
+        let Self { output, places, stores, node } = self;
         let ended = watch(output, &node, &job, &record).await?;
         let stopped = node.stop().await;
         let report = JobReport::new(&ended.status, record.ignored_columns(), stores.store.describe());
@@ -42,7 +43,7 @@ impl Session {
         let shown = output == OutputFormat::Table && ended.status.state == JobState::Succeeded;
         let preview = if shown { Preview::read(&stores, &contract.silver).await? } else { None };
         let closed = stores.close().await;
-        let printed = print_report(output, &report, &Next::new(&dir, &contract))
+        let printed = print_report(output, &report, &Next::new(places, &contract))
             .and_then(|()| preview.map_or(Ok(()), |p| p.print().map_err(Failure::printing)));
         match printed {
             // The job does not depend on who reads of it.

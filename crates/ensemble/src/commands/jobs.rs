@@ -62,13 +62,13 @@ async fn go_on(
     args: &JobArgs,
     ending: Option<Ending>,
 ) -> Result<ExitCode, Failure> {
-    let dir = settings.store_option();
+    let places = settings.place_options();
     let stores = open_to_steer(settings).await?;
     let (stamp, record) = unfinished(&stores, args.job).await?;
     let node = Node::start(settings, &stores).await?;
     let is_cancel = ending.is_some();
     let job = node.supervisor.resume(stamp, record.clone(), ending).await.map_err(Failure::failed)?;
-    let ended = Session { output, dir, stores, node }.finish(job, record).await?;
+    let ended = Session { output, places, stores, node }.finish(job, record).await?;
     let code = match ended.status.state {
         JobState::Cancelled if is_cancel => 0,
         _ => ended.exit_code(),

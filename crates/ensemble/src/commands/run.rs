@@ -44,12 +44,12 @@ async fn load(
     contract: &Contract,
     submission: Submission,
 ) -> Result<ExitCode, Failure> {
-    let dir = settings.store_option();
+    let places = settings.place_options();
     let stores = Stores::open(settings).await?;
     check_layout(&*stores.store, contract).await.map_err(Failure::could_not_start)?;
     let node = Node::start(settings, &stores).await?;
     let (job, record) = submit_or_resume(&node, &*stores.store, submission).await?;
-    let ended = Session { output, dir, stores, node }.finish(job, record).await?;
+    let ended = Session { output, places, stores, node }.finish(job, record).await?;
     Ok(ExitCode::from(ended.exit_code()))
 }
 

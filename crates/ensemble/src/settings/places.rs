@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use ensemble_events::KafkaUrl;
 
 use super::{Settings, SettingsError};
+use crate::output::quoted;
 
 /// Where the layers live.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +25,27 @@ pub(crate) enum EventsPlace {
     Kafka(KafkaUrl),
     /// Nowhere.
     None,
+}
+
+/// What a person types to name a store and its events again.
+pub(crate) struct PlaceOptions {
+    store: PathBuf,
+    events: Option<String>,
+}
+
+impl PlaceOptions {
+    /// For commands that read the store.
+    pub(crate) fn store(&self) -> String {
+        format!("--store {}", quoted(&self.store))
+    }
+
+    /// For commands that need the events too.
+    pub(crate) fn both(&self) -> String {
+        match &self.events {
+            Some(events) => format!("{} --events {}", self.store(), quoted(Path::new(events))),
+            None => self.store(),
+        }
+    }
 }
 
 impl Settings {
@@ -57,12 +79,14 @@ impl Settings {
         }
     }
 
-    /// The store as the option --store takes it, without a password.
-    pub(crate) fn store_option(&self) -> PathBuf {
-        match self.store_place() {
+    /// The options that name these places again, without passwords.
+    pub(crate) fn place_options(&self) -> PlaceOptions {
+        let store = match self.store_place() {
             Ok(StorePlace::Embedded(dir)) => dir,
             _ => masked(&self.store.url).into(),
-        }
+        };
+        let events = (!self.events.url.is_empty()).then(|| masked(&self.events.url));
+        PlaceOptions { store, events }
     }
 
     /// A directory with room for files that a command needs for a while: beside an embedded store, whose disk has room

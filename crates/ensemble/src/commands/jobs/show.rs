@@ -15,7 +15,7 @@ use crate::{
     cli::OutputFormat,
     exit::Failure,
     node::block_on,
-    output::{count, print_json, print_json_list, quoted, stdout},
+    output::{count, print_json, print_json_list, stdout},
     report::write_report,
     settings::Settings,
     stores::Stores,
@@ -55,11 +55,8 @@ pub(super) fn list(output: OutputFormat, settings: &Settings) -> Result<ExitCode
         OutputFormat::Table => {
             print_table(&jobs).map_err(Failure::printing)?;
             if let Some(job) = jobs.iter().find(|job| is_open(job)) {
-                eprintln!(
-                    "go on with: ensemble jobs resume {} --store {}",
-                    job.report.job,
-                    quoted(&settings.store_option())
-                );
+                let places = settings.place_options();
+                eprintln!("go on with: ensemble jobs resume {} {}", job.report.job, places.both());
             }
         }
     }
