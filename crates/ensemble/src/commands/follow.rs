@@ -67,12 +67,8 @@ impl Ended {
     pub(crate) fn exit_code(&self) -> u8 {
         match (self.status.state, self.signal) {
             (JobState::Succeeded, _) => 0,
-            // A store that is away ends the patience of a job that is to end; what ends it is the signal all the same.
-            (state, Some(number))
-                if !state.is_terminal() && (!self.status.aborted || self.status.stalled.is_some()) =>
-            {
-                exit::SIGNAL_BASE + number
-            }
+            // What ended it is the signal, also where a store that is away was in the way of ending well.
+            (state, Some(number)) if !state.is_terminal() => exit::SIGNAL_BASE + number,
             _ => exit::FAILED,
         }
     }
