@@ -32,6 +32,8 @@ if [[ -z ${ENSEMBLE_TEST_KAFKA_BROKERS:-} ]]; then
     export ENSEMBLE_TEST_KAFKA_BROKERS=127.0.0.1:$kafka_port
 fi
 cargo test --locked -p ensemble-store --all-features --test mongodb --test mongodb_kills
-cargo test --locked -p ensemble-events --all-features --test kafka --test kafka_faults --test kafka_scan
+cargo test --locked -p ensemble-events --all-features --test kafka --test kafka_scan
+# Each of these starts and kills brokers of its own.
+cargo test --locked -p ensemble-events --all-features --test kafka_faults -- --test-threads 1
 cargo test --locked -p ensemble --test servers
 "$here/end_to_end.sh" --kills 3
