@@ -26,7 +26,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let client = Client::with_uri_str(uri).await?;
     let source = client.database(from).collection::<RawDocumentBuf>(SILVER);
     // All of it is in memory before the clock starts: reading is not what is measured.
-    let documents: Vec<RawDocumentBuf> = source.find(Default::default()).await?.try_collect().await?;
+    let documents: Vec<RawDocumentBuf> = source.find(Default::default()).batch_size(1000).await?.try_collect().await?;
     let concern = WriteConcern::builder().w(Acknowledgment::Majority).journal(true).build();
     let options = CollectionOptions::builder().write_concern(concern).build();
     let target = client.database(to).collection_with_options::<RawDocumentBuf>(SILVER, options);
