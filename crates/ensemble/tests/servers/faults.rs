@@ -95,7 +95,7 @@ async fn a_store_that_is_away_for_longer_than_a_lease_stalls_the_job() {
 
 fn spawn_with_lines(mut command: Command) -> (std::process::Child, mpsc::Receiver<String>) {
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    let (sender, lines) = mpsc::channel();
+    let (sender, lines) = mpsc::sync_channel(1024);
     let stderr = BufReader::new(child.stderr.take().unwrap());
     std::thread::spawn(move || {
         for line in stderr.lines().map_while(Result::ok) {
