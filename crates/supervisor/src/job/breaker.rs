@@ -37,7 +37,7 @@ impl Breaker {
         self.open = Some(Open { reason, pause, probe_at_us, probe: None });
     }
 
-    /// A shard went to another worker's table or back: it tells nothing about the store.
+    /// A shard came back without a reason of its own (its lease or link is gone): it tells nothing about the store.
     pub(super) fn released(&mut self, number: u32) {
         if let Some(open) = self.open.as_mut().filter(|open| open.probe == Some(number)) {
             open.probe = None;
