@@ -19,7 +19,10 @@ pub(crate) struct Groups {
 
 impl Groups {
     pub(crate) fn new() -> Self {
-        Self { dense: vec![0; DENSE_LEN], sparse: FxHashMap::default(), keys: Vec::new() }
+        // Not `vec![0; DENSE_LEN]`: the allocator has the system zero what is large, page by page, and each shard has
+        // new folders.
+        let dense = std::iter::repeat_n(0, DENSE_LEN).collect();
+        Self { dense, sparse: FxHashMap::default(), keys: Vec::new() }
     }
 
     /// The number of keys seen, which is the highest number.

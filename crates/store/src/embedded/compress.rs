@@ -18,10 +18,13 @@ pub fn compress_if_it_pays(plain: &[u8], room: usize) -> Option<Vec<u8>> {
 }
 
 fn compress(plain: &[u8], room: usize) -> Option<Vec<u8>> {
-    let mut out = vec![0; room + block::get_maximum_output_size(plain.len())];
-    let length = block::compress_into(plain, out.get_mut(room..)?).ok()?;
-    out.truncate(room + length);
-    (length <= plain.len() / 3 * 2).then_some(out)
+    let length = room + block::get_maximum_output_size(plain.len());
+    // Not `vec![0; length]`: the allocator has the system zero what is large, page by page, and this is done for each
+    // shard.
+    let mut out: Vec<u8> = std::iter::repeat_n(0, length).collect();
+    let packed = block::compress_into(plain, out.get_mut(room..)?).ok()?;
+    out.truncate(room + packed);
+    (packed <= plain.len() / 3 * 2).then_some(out)
 }
 
 #[cfg(test)]
