@@ -62,6 +62,19 @@ pub(crate) enum Command {
     /// like, or kill it: the same command goes on where it stood. Exit codes: 0 done, 1 the job failed or its limits
     /// stopped it, 2 it could not start, 128+n on signal n (the job can be resumed).
     Run(RunArgs),
+    /// Serve jobs to clients and shards to workers, until it is told to stop
+    ///
+    /// Of several supervisors over one store one is in office; the others wait, and take over once it is silent. It
+    /// prints a line `ready …` on stderr once it is in office. On an embedded store, which no other process can write
+    /// to, it runs its workers itself.
+    Supervisor(SupervisorArgs),
+    /// Work for a supervisor, until it is told to stop
+    ///
+    /// It dials the supervisor, writes to the store and the event log itself, and dials again whenever the link breaks.
+    /// It prints a line `ready …` on stderr once a supervisor has taken it. SIGTERM lets it finish what it holds.
+    Worker(WorkerArgs),
+    /// Hand a job to a server
+    Submit(SubmitArgs),
     /// Write a synthetic catalogue of tracks to standard output, as CSV
     Generate(GenerateArgs),
     /// List the jobs of a store, or settle one
@@ -105,6 +118,121 @@ pub(crate) struct RunArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct SupervisorArgs {
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+    /// Where clients are served over gRPC; without it the setting supervisor.listen, 127.0.0.1:7070 by default
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) listen: Option<String>,
+    /// Where workers are served over gRPC; without it the setting supervisor.worker_listen, 127.0.0.1:7071 by default
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) worker_listen: Option<String>,
+    /// Where health and metrics are served over HTTP; without it the setting supervisor.http_listen, 127.0.0.1:7072 by default
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) http_listen: Option<String>,
+    /// How many workers this process runs beside those that dial it
+    #[arg(long, value_name = "N")]
+    pub(crate) workers: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WorkerArgs {
+    /// Where supervisors serve workers, separated by commas; without it the setting worker.supervisor,
+    /// http://127.0.0.1:7071 by default
+    #[arg(long, value_name = "URL")]
+    pub(crate) supervisor: Option<String>,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+    /// The worker's name, unique among the supervisor's workers
+    #[arg(long, value_name = "NAME")]
+    pub(crate) id: Option<String>,
+    /// Where health and metrics are served over HTTP; without it nowhere
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) http_listen: Option<String>,
+    /// How many shards are judged at the same time; without it one for each processor
+    #[arg(long, value_name = "N")]
+    pub(crate) validators: Option<usize>,
+}
+
+/// Which server.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ServerArgs {
+    /// The server to ask, such as http://127.0.0.1:7070; of several, separated by commas, the one in office answers. A
+    /// --store that is named is read itself
+    #[arg(long, value_name = "URL", env = "ENSEMBLE_SERVER")]
+    pub(crate) server: Option<String>,
+}
+
+/// Which store to read, or which server to ask.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ReadArgs {
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+impl ReadArgs {
+    /// The server to ask; a store that is named is read itself.
+    pub(crate) fn server(&self) -> Option<&str> {
+        self.server.server.as_deref().filter(|_| self.store.store.is_none())
+    }
+
+    /// What is named here, or else there.
+    pub(crate) fn or(&self, other: &Self) -> Self {
+        let either = |mine: &Option<String>, theirs: &Option<String>| mine.clone().or_else(|| theirs.clone());
+        Self {
+            store: StoreArgs {
+                store: either(&self.store.store, &other.store.store),
+                events: either(&self.store.events, &other.store.events),
+            },
+            server: ServerArgs { server: either(&self.server.server, &other.server.server) },
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SubmitArgs {
+    #[command(subcommand)]
+    pub(crate) source: SubmitSource,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SubmitSource {
+    /// CSV files: their bytes are uploaded, and the job begins once they are in the store
+    ///
+    /// With --wait it ends like `ensemble run`: with the job's report, and its exit codes.
+    Csv(SubmitCsvArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SubmitCsvArgs {
+    /// CSV files, patterns such as `data/*.csv`, or `-` for standard input, in the order in which they count
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<String>,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+    /// The contract: a name that the server has built in, or a file here
+    #[arg(long, value_name = "NAME|FILE", default_value = "tracks")]
+    pub(crate) contract: String,
+    /// The size that shards aim at; the answer does not depend on it
+    #[arg(long, value_name = "N")]
+    pub(crate) shard_bytes: Option<u64>,
+    /// The job's share of the workers beside other jobs, 1 to 100
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) weight: u32,
+    /// The same id, whenever repeated, is the same job: an interrupted command goes on where it stood
+    #[arg(long, value_name = "ID")]
+    pub(crate) request_id: Option<String>,
+    /// Have the supervisor read the files itself, under these paths below its supervisor.roots
+    #[arg(long)]
+    pub(crate) by_path: bool,
+    /// Follow the job to its end
+    #[arg(long)]
+    pub(crate) wait: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct GenerateArgs {
     /// How many rows
     #[arg(long, value_name = "N")]
@@ -128,7 +256,7 @@ pub(crate) struct JobsArgs {
     #[command(subcommand)]
     pub(crate) action: Option<JobsAction>,
     #[command(flatten)]
-    pub(crate) store: StoreArgs,
+    pub(crate) at: ReadArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -136,13 +264,15 @@ pub(crate) enum JobsAction {
     /// List all jobs, oldest first (the default)
     List {
         #[command(flatten)]
-        store: StoreArgs,
+        at: ReadArgs,
     },
     /// Show one job
     Get(JobArgs),
-    /// Mark an unfinished job as paused
+    /// Follow a server's job to its end; the exit codes are those of `ensemble run`
+    Watch(JobArgs),
+    /// Mark an unfinished job as paused; a server's workers finish what they hold
     Pause(JobArgs),
-    /// Go on with a paused or interrupted job, in this process
+    /// Go on with a paused or interrupted job: in this process, or a server's workers do
     Resume(JobArgs),
     /// Settle what an unfinished job had leased, and end it
     Cancel(JobArgs),
@@ -154,7 +284,7 @@ pub(crate) struct JobArgs {
     #[arg(value_name = "JOB")]
     pub(crate) job: JobId,
     #[command(flatten)]
-    pub(crate) store: StoreArgs,
+    pub(crate) at: ReadArgs,
 }
 
 #[derive(Debug, Args)]
@@ -163,7 +293,7 @@ pub(crate) struct GoldArgs {
     #[arg(value_name = "VIEW")]
     pub(crate) view: Option<String>,
     #[command(flatten)]
-    pub(crate) store: StoreArgs,
+    pub(crate) at: ReadArgs,
     /// Only the first rows
     #[arg(long, value_name = "N")]
     pub(crate) limit: Option<usize>,
@@ -175,7 +305,7 @@ pub(crate) struct RejectsArgs {
     #[arg(value_name = "JOB")]
     pub(crate) job: Option<JobId>,
     #[command(flatten)]
-    pub(crate) store: StoreArgs,
+    pub(crate) at: ReadArgs,
     /// Only the first rows
     #[arg(long, value_name = "N")]
     pub(crate) limit: Option<usize>,
@@ -190,7 +320,7 @@ pub(crate) struct ExportArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) to: PathBuf,
     #[command(flatten)]
-    pub(crate) store: StoreArgs,
+    pub(crate) at: ReadArgs,
 }
 
 #[derive(Debug, Args)]
@@ -199,7 +329,7 @@ pub(crate) struct VerifyArgs {
     #[arg(value_name = "JOB")]
     pub(crate) job: Option<JobId>,
     #[command(flatten)]
-    pub(crate) store: StoreArgs,
+    pub(crate) at: ReadArgs,
 }
 
 #[derive(Debug, Args)]
@@ -215,6 +345,11 @@ pub(crate) enum ConfigAction {
 }
 
 impl Global {
+    /// The settings file, for a command that has no store.
+    pub(crate) fn bare_overrides(&self) -> Overrides {
+        Overrides { file: self.config.clone(), values: Vec::new() }
+    }
+
     /// The settings file and what this command's options say.
     pub(crate) fn overrides(&self, store: &StoreArgs) -> Overrides {
         let store_url = store.store.iter().map(|url| ("store.url", url.clone()));

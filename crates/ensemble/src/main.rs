@@ -6,15 +6,19 @@ mod cli;
 mod commands;
 mod exit;
 mod letters;
+mod measures;
 mod node;
 mod output;
 mod progress;
+mod remote;
 mod report;
+mod servers;
 mod settings;
 mod stores;
 mod tabular;
 mod target;
 mod text_table;
+mod upload;
 
 use std::process::ExitCode;
 

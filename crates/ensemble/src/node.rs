@@ -7,9 +7,13 @@ use ensemble_protocol::in_process;
 use ensemble_store::{Clock, SystemClock};
 use ensemble_supervisor::{SupervisorHandle, SupervisorOptions};
 use ensemble_worker::{Committer, WorkerArgs, WorkerHandle};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::{exit::Failure, settings::Settings, stores::Stores};
+use crate::{
+    exit::{self, Failure},
+    settings::Settings,
+    stores::Stores,
+};
 
 /// How long workers may take to finish once they drain.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
@@ -23,43 +27,67 @@ pub(crate) struct Node {
 impl Node {
     pub(crate) async fn start(settings: &Settings, stores: &Stores) -> Result<Self, Failure> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let options = SupervisorOptions {
-            lease: settings.lease(),
-            read_ahead_bytes: settings.job.read_ahead_bytes,
-            gold_flush_interval: Duration::from_millis(settings.gold.flush_interval_ms),
-        };
-        let (store, events) = (&stores.store, &stores.events);
-        let supervisor = SupervisorHandle::start(Arc::clone(store), Arc::clone(events), Arc::clone(&clock), options)
+        let (store, events) = (Arc::clone(&stores.store), Arc::clone(&stores.events));
+        let supervisor = SupervisorHandle::start(store, events, clock, supervisor_options(settings))
             .await
             .map_err(Failure::could_not_start)?;
-        let committer = Committer::new(Arc::clone(store), Arc::clone(events), clock);
-        let count = settings.worker_count().get();
-        let mut workers = Vec::with_capacity(count);
-        for i in 1..=count {
-            let (theirs, ours) = in_process();
-            let args = WorkerArgs {
-                id: format!("local-{i}"),
-                credit_bytes: settings.workers.credit_bytes / count as u64,
-                validators: NonZeroUsize::new(settings.workers.validators).unwrap_or(NonZeroUsize::MIN),
-                check_hashes: false,
-                committer: committer.clone(),
-                link: ours,
-            };
-            workers.push(WorkerHandle::spawn(args).await.map_err(Failure::could_not_start)?);
-            supervisor.attach(theirs).await.map_err(Failure::could_not_start)?;
-        }
+        let workers = spawn_workers(settings, stores, &supervisor, settings.worker_count().get()).await?;
         Ok(Self { supervisor, workers })
     }
 
     /// Lets the workers finish, writes gold out and stops.
     pub(crate) async fn stop(self) -> Result<(), Failure> {
         let flushed = self.supervisor.shutdown().await.map_err(Failure::failed);
-        for worker in self.workers {
-            // A worker that does not end holds nothing that counts: what is settled is settled.
-            let _ = tokio::time::timeout(DRAIN_TIMEOUT, worker.ended()).await;
-        }
+        end_workers(self.workers).await;
         flushed
     }
+}
+
+/// Waits for workers that have been told to finish.
+pub(crate) async fn end_workers(workers: Vec<WorkerHandle>) {
+    for mut worker in workers {
+        // A worker that does not end holds nothing that counts: what is settled is settled.
+        let _ = tokio::time::timeout(DRAIN_TIMEOUT, worker.ended()).await;
+    }
+}
+
+/// The bounds of a supervisor.
+pub(crate) fn supervisor_options(settings: &Settings) -> SupervisorOptions {
+    SupervisorOptions {
+        lease: settings.lease(),
+        read_ahead_bytes: settings.job.read_ahead_bytes,
+        gold_flush_interval: Duration::from_millis(settings.gold.flush_interval_ms),
+    }
+}
+
+/// What commits a worker's shards.
+pub(crate) fn committer(stores: &Stores) -> Committer {
+    Committer::new(Arc::clone(&stores.store), Arc::clone(&stores.events), Arc::new(SystemClock))
+}
+
+/// Starts workers of this process, and has the supervisor take them on.
+pub(crate) async fn spawn_workers(
+    settings: &Settings,
+    stores: &Stores,
+    supervisor: &SupervisorHandle,
+    count: usize,
+) -> Result<Vec<WorkerHandle>, Failure> {
+    let committer = committer(stores);
+    let mut workers = Vec::with_capacity(count);
+    for i in 1..=count {
+        let (theirs, ours) = in_process();
+        let args = WorkerArgs {
+            id: format!("local-{i}"),
+            credit_bytes: settings.workers.credit_bytes / count as u64,
+            validators: NonZeroUsize::new(settings.workers.validators).unwrap_or(NonZeroUsize::MIN),
+            check_hashes: false,
+            committer: committer.clone(),
+            link: ours,
+        };
+        workers.push(WorkerHandle::spawn(args).await.map_err(Failure::could_not_start)?);
+        supervisor.attach(theirs).await.map_err(Failure::could_not_start)?;
+    }
+    Ok(workers)
 }
 
 /// Reads a contract: a built-in one by its name, or a file.
@@ -97,14 +125,11 @@ pub(crate) fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> R
 
 /// Runs a future that a signal ends, so that what it holds on disk goes with it.
 pub(crate) async fn interruptible<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::failed)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::failed)?;
-    let kind = tokio::select! {
-        result = future => return result,
-        _ = interrupt.recv() => SignalKind::interrupt(),
-        _ = terminate.recv() => SignalKind::terminate(),
-    };
-    Err(Failure::interrupted(u8::try_from(kind.as_raw_value()).unwrap_or_default()))
+    let mut signals = Signals::listen()?;
+    tokio::select! {
+        result = future => result,
+        number = signals.next() => Err(Failure::interrupted(number)),
+    }
 }
 
 /// Starts logging to stderr.
@@ -118,4 +143,31 @@ pub(crate) fn init_logging(settings: &Settings) -> Result<(), Failure> {
         .with_target(false)
         .init();
     Ok(())
+}
+
+/// The signals that ask a process to end.
+pub(crate) struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    pub(crate) fn listen() -> Result<Self, Failure> {
+        let listen = |kind| signal(kind).map_err(Failure::could_not_start);
+        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
+    }
+
+    /// The next one's number.
+    pub(crate) async fn next(&mut self) -> u8 {
+        let kind = tokio::select! {
+            _ = self.interrupt.recv() => SignalKind::interrupt(),
+            _ = self.terminate.recv() => SignalKind::terminate(),
+        };
+        u8::try_from(kind.as_raw_value()).unwrap_or_default()
+    }
+
+    /// Ends the process at the next one.
+    pub(crate) async fn exit_at_next(&mut self) -> ! {
+        std::process::exit(i32::from(exit::SIGNAL_BASE + self.next().await))
+    }
 }

@@ -9,6 +9,7 @@ use indicatif::HumanCount;
 use serde::Serialize;
 
 use crate::{
+    cli::OutputFormat,
     exit::Failure,
     tabular::{Column, CsvSink, Field, Kind, RowSink},
 };
@@ -57,6 +58,11 @@ pub(crate) fn print_csv(fields: &[(&str, String)]) -> Result<(), Failure> {
         sink.finish()
     };
     write().map_err(Failure::printing)
+}
+
+/// Whether progress is drawn.
+pub(crate) fn is_shown(output: OutputFormat) -> bool {
+    output == OutputFormat::Table && io::stderr().is_terminal()
 }
 
 /// A number with separators.

@@ -1,6 +1,9 @@
 //! A job's report, for people and for spreadsheets.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    path::Path,
+};
 
 use ensemble_contract::Contract;
 use ensemble_supervisor::JobReport;
@@ -9,7 +12,7 @@ use indicatif::HumanBytes;
 use crate::{
     cli::OutputFormat,
     exit::Failure,
-    output::{coloured, count, print_csv, print_json, stdout},
+    output::{coloured, count, print_csv, print_json, quoted, stdout},
     settings::PlaceOptions,
 };
 
@@ -20,14 +23,23 @@ const DIM: u8 = 2;
 
 /// What a person can do next.
 pub(crate) struct Next {
-    places: PlaceOptions,
+    /// The options that name the store, and those that name its events too.
+    store: String,
+    both: String,
     view: Option<String>,
 }
 
 impl Next {
     /// What can be done with a store that was filled under this contract.
-    pub(crate) fn new(places: PlaceOptions, contract: &Contract) -> Self {
-        Self { places, view: contract.views.first().map(|view| view.name.clone()) }
+    pub(crate) fn new(places: &PlaceOptions, contract: &Contract) -> Self {
+        let view = contract.views.first().map(|view| view.name.clone());
+        Self { store: places.store(), both: places.both(), view }
+    }
+
+    /// What can be done with a job of a server.
+    pub(crate) fn at_server(address: &str) -> Self {
+        let option = format!("--server {}", quoted(Path::new(address)));
+        Self { store: option.clone(), both: option, view: None }
     }
 }
 
@@ -114,7 +126,7 @@ fn share(part: u64, whole: u64) -> String {
 }
 
 fn write_next(out: &mut impl Write, report: &JobReport, next: &Next) -> io::Result<()> {
-    let (store, both) = (next.places.store(), next.places.both());
+    let Next { store, both, .. } = next;
     let mut commands = Vec::new();
     match report.state {
         "succeeded" | "failed" | "cancelled" => {}

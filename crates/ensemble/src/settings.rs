@@ -28,6 +28,8 @@ pub(crate) struct Settings {
     pub(crate) kafka: KafkaSettings,
     pub(crate) job: JobSettings,
     pub(crate) workers: WorkersSettings,
+    pub(crate) supervisor: SupervisorSettings,
+    pub(crate) worker: WorkerSettings,
     pub(crate) leases: LeasesSettings,
     pub(crate) gold: GoldSettings,
     pub(crate) log: LogSettings,
@@ -66,6 +68,27 @@ pub(crate) struct WorkersSettings {
     pub(crate) count: usize,
     pub(crate) validators: usize,
     pub(crate) credit_bytes: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SupervisorSettings {
+    pub(crate) listen: String,
+    pub(crate) worker_listen: String,
+    pub(crate) http_listen: String,
+    pub(crate) office_lease_ms: u64,
+    pub(crate) grace_ms: u64,
+    /// Folders, separated by commas.
+    pub(crate) roots: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WorkerSettings {
+    pub(crate) supervisor: String,
+    pub(crate) id: String,
+    pub(crate) http_listen: String,
+    pub(crate) grace_ms: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -145,6 +168,9 @@ impl Settings {
         bounds("workers.count", self.workers.count as u64, 0, 256)?;
         bounds("workers.validators", self.workers.validators as u64, 1, 256)?;
         bounds("workers.credit_bytes", self.workers.credit_bytes, 65_536, 1 << 32)?;
+        bounds("supervisor.office_lease_ms", self.supervisor.office_lease_ms, 500, 600_000)?;
+        bounds("supervisor.grace_ms", self.supervisor.grace_ms, 0, 3_600_000)?;
+        bounds("worker.grace_ms", self.worker.grace_ms, 0, 3_600_000)?;
         bounds("leases.lapse_ms", self.leases.lapse_ms, 1000, 3_600_000)?;
         bounds("gold.flush_interval_ms", self.gold.flush_interval_ms, 10, 60_000)?;
         bounds("events.segment_bytes", self.events.segment_bytes, 1 << 20, 4 << 30)

@@ -6,7 +6,9 @@ use ensemble_events::{EmbeddedLog, EmbeddedLogOptions, EventLog, KafkaLog, NoEve
 use ensemble_store::{EmbeddedOptions, EmbeddedStore, MongoStore, Store};
 
 use crate::{
+    cli::ReadArgs,
     exit::Failure,
+    remote::Remote,
     settings::{EventsPlace, Settings, SettingsError, StorePlace},
 };
 
@@ -36,6 +38,15 @@ impl Stores {
         let store = open_store(settings).await?;
         let events = open_events(settings, place).await?;
         Ok(Self { store, events })
+    }
+
+    /// Opens a store to read it, or the store of the server that is named: it is read through the server, which does not
+    /// show its events.
+    pub(crate) async fn open_to_read(settings: &Settings, at: &ReadArgs) -> Result<Self, Failure> {
+        match at.server() {
+            None => Self::open_existing(settings).await,
+            Some(server) => Ok(Self { store: Remote::new(server)?.store().await?, events: Arc::new(NoEvents::new()) }),
+        }
     }
 
     /// Opens a store to go on with its jobs: an embedded one must be there already.

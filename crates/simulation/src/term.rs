@@ -127,7 +127,7 @@ async fn submit(sim: &Sim, office: &Office, submission: &Submission) -> Result<(
         header_bytes: Submission::header_bytes(),
         next_line: 2,
     };
-    let file = PinnedFile { name: "numbers.csv".to_owned(), file: None, preamble, ignored: Vec::new() };
+    let file = PinnedFile { name: "numbers.csv".to_owned(), file: None, upload: None, preamble, ignored: Vec::new() };
     let record = JobRecord {
         id: submission.id,
         number,
@@ -143,6 +143,7 @@ async fn submit(sim: &Sim, office: &Office, submission: &Submission) -> Result<(
         source: Source::Files(vec![file]),
         shard_bytes: submission.shard_bytes as u64,
         record_limit_bytes: 1 << 20,
+        weight: 1,
         observed_at_us,
         created_at_us: now_us,
         ended_at_us: None,

@@ -10,10 +10,12 @@ use crate::{Clock, DecisionRecord, ErrorClass, Insert, LedgerEntry, Store, Store
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
-/// Bounds the repeats of one piece of work: pauses that double from 2 ms to 500 ms, until a deadline.
+/// Bounds the repeats of one piece of work: pauses that double from 2 ms to 500 ms, until a deadline that progress moves.
 #[derive(Clone)]
 pub struct Retry<'a> {
     clock: &'a dyn Clock,
+    /// How long it may go on without progress.
+    patience_us: i64,
     deadline_us: i64,
     pause: Duration,
 }
@@ -21,7 +23,15 @@ pub struct Retry<'a> {
 impl<'a> Retry<'a> {
     /// Repeats until `deadline_us`, in microseconds since the Unix epoch by `clock`.
     pub fn until(clock: &'a dyn Clock, deadline_us: i64) -> Self {
-        Self { clock, deadline_us, pause: FIRST_PAUSE }
+        let patience_us = deadline_us.saturating_sub(clock.now_us());
+        Self { clock, patience_us, deadline_us, pause: FIRST_PAUSE }
+    }
+
+    /// A part of the work is done: what follows has as long as all had at first. Work that a slow store takes long for
+    /// is not given up as long as it goes on.
+    pub fn progressed(&mut self) {
+        self.deadline_us = self.clock.now_us().saturating_add(self.patience_us);
+        self.pause = FIRST_PAUSE;
     }
 
     /// Waits before the next try.

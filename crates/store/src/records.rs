@@ -263,6 +263,10 @@ pub enum DocumentKind {
     Checkpoint,
     /// Who is in office.
     Leadership,
+    /// Which job a request for one became; the id is the request's.
+    Request,
+    /// An upload: its head under its own name, and its bytes in pieces under names behind that.
+    Upload,
 }
 
 /// A fenced document. The body is JSON that the owner reads.

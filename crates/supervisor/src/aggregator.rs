@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ensemble_gold::{Cells, Views};
+use ensemble_gold::{Cells, GoldRow, Views};
 use ensemble_store::{DocumentKind, JobNumber, LedgerEntry, Stamp, Store};
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use serde::{Deserialize, Serialize};
@@ -23,6 +23,8 @@ const PAGE: usize = 256;
 const CHUNK_BYTES: usize = 4 << 20;
 /// How long a caller waits for gold to be written.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(120);
+/// How long a reader waits.
+const READ_TIMEOUT: Duration = Duration::from_secs(20);
 /// Writing gold out may take this share of the time; more, and it is written less often.
 const WRITE_SHARE: u32 = 10;
 
@@ -192,6 +194,8 @@ pub(crate) enum AggregatorMsg {
     Fold(Arc<LedgerEntry>),
     /// From a job that ends, or at shutdown: write everything out, with a checkpoint.
     Flush(RpcReplyPort<Result<(), SupervisorError>>),
+    /// From a reader: the rows of a collection's view as they are now; `None` where the collection is not known here.
+    Read { silver: String, view: String, reply: RpcReplyPort<Option<Vec<GoldRow>>> },
     /// From the aggregator's own timer.
     Write,
 }
@@ -226,6 +230,15 @@ impl AggregatorHandle {
         answer(self.0.call(AggregatorMsg::Flush, Some(FLUSH_TIMEOUT)).await)
     }
 
+    /// The rows of a view; `None` where nothing is known of the collection or the view.
+    pub(crate) async fn rows(&self, silver: &str, view: &str) -> Result<Option<Vec<GoldRow>>, SupervisorError> {
+        let (silver, view) = (silver.to_owned(), view.to_owned());
+        match self.0.call(|reply| AggregatorMsg::Read { silver, view, reply }, Some(READ_TIMEOUT)).await {
+            Ok(ractor::rpc::CallResult::Success(rows)) => Ok(rows),
+            _ => Err(SupervisorError::NoAnswer("aggregator")),
+        }
+    }
+
     pub(crate) fn stop(&self) {
         self.0.stop(None);
     }
@@ -251,6 +264,8 @@ struct AggregatorState {
     collections: BTreeMap<String, Collection>,
     silver_of: BTreeMap<JobNumber, String>,
     write_due: bool,
+    /// Since when something has been folded that is not written.
+    stale_since: Option<Instant>,
     last_write_took: Duration,
     /// Gold could not be written; every later flush says so.
     failure: Option<String>,
@@ -272,6 +287,7 @@ impl Actor for Aggregator {
             collections: BTreeMap::new(),
             silver_of: BTreeMap::new(),
             write_due: false,
+            stale_since: None,
             last_write_took: Duration::ZERO,
             failure: None,
         })
@@ -290,6 +306,10 @@ impl Actor for Aggregator {
             AggregatorMsg::Fold(entry) => state.fold(&myself, &entry),
             AggregatorMsg::Flush(reply) => {
                 let _ = reply.send(state.flush().await);
+            }
+            AggregatorMsg::Read { silver, view, reply } => {
+                let collection = state.collections.get(&silver);
+                let _ = reply.send(collection.and_then(|c| c.state.views().rows(&view, c.state.cells())));
             }
             AggregatorMsg::Write => state.write().await,
         }
@@ -318,6 +338,7 @@ impl AggregatorState {
             tracing::error!(shard = %entry.plan.shard, error = %e, "cannot fold a ledger entry into gold");
             self.failure.get_or_insert(e.to_string());
         }
+        self.stale_since.get_or_insert_with(Instant::now);
         if !std::mem::replace(&mut self.write_due, true) {
             let pause = self.flush_interval.max(self.last_write_took * WRITE_SHARE);
             drop(myself.send_after(pause, || AggregatorMsg::Write));
@@ -327,10 +348,18 @@ impl AggregatorState {
     async fn write(&mut self) {
         self.write_due = false;
         let begun = Instant::now();
+        let stale_since = self.stale_since.take();
+        let mut failed = false;
         for collection in self.collections.values_mut() {
             if let Err(e) = collection.write_cells(&self.office).await {
                 tracing::error!(error = %e, "cannot write gold");
+                failed = true;
             }
+        }
+        match stale_since {
+            Some(since) if failed => self.stale_since = Some(since),
+            Some(since) => metrics::histogram!("ensemble_gold_lag_seconds").record(since.elapsed()),
+            None => {}
         }
         self.last_write_took = begun.elapsed();
     }

@@ -4,7 +4,7 @@ use ensemble_contract::ContractError;
 use ensemble_events::EventsError;
 use ensemble_gold::GoldError;
 use ensemble_sources::SourceError;
-use ensemble_store::StoreError;
+use ensemble_store::{ErrorClass, StoreError};
 use ractor::SpawnErr;
 
 /// An error of a supervising role.
@@ -42,4 +42,19 @@ pub enum SupervisorError {
     /// An actor is gone or did not answer in time.
     #[error("the {0} did not answer")]
     NoAnswer(&'static str),
+}
+
+impl SupervisorError {
+    /// What the caller does about it.
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::Store(e) => e.class(),
+            Self::Events(e) => e.class(),
+            Self::Source(e) => e.class(),
+            Self::Contract(_) => ErrorClass::Invalid,
+            Self::Gold(_) | Self::Document { .. } => ErrorClass::Fatal,
+            // Another supervisor answers, or this actor's successor does.
+            Self::Deposed | Self::Spawn(_) | Self::NoAnswer(_) => ErrorClass::Transient,
+        }
+    }
 }

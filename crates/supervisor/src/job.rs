@@ -124,10 +124,9 @@ impl JobActorState {
                 self.released(session, &numbers)
             }
             JobMsg::Stop(ending) => self.stop(ending).await,
+            JobMsg::Pause => self.pause().await,
             JobMsg::Interrupt => {
-                self.leasing = false;
-                self.interrupted = true;
-                self.window.close();
+                self.interrupt();
                 Ok(())
             }
             JobMsg::Tick => self.tick(),
@@ -280,6 +279,7 @@ impl JobActorState {
     fn tick(&mut self) -> Result<(), SupervisorError> {
         for (number, session) in self.table.lapsed(self.clock.now_us()) {
             tracing::warn!(shard = %self.table.shard(number), session, "a lease has lapsed");
+            metrics::counter!("ensemble_leases_lapsed_total").increment(1);
             self.breaker.released(number);
             let trouble = self.table.released(number, session);
             self.mend(trouble);

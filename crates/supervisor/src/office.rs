@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::SupervisorError;
 
-const LEADERSHIP: &str = "supervisor";
+pub(crate) const LEADERSHIP: &str = "supervisor";
 const JOB_COUNTER: &str = "jobs";
 
 /// A term of office. Cheap to clone.
@@ -42,7 +42,55 @@ impl Office {
         if !store.write_document(DocumentKind::Leadership, expected, &document).await? {
             return Err(SupervisorError::Deposed);
         }
-        Ok(Self { store, epoch, deposed: Arc::default() })
+        Ok(Self::of_epoch(store, epoch))
+    }
+
+    /// A term that has begun.
+    pub(crate) fn of_epoch(store: Arc<dyn Store>, epoch: Epoch) -> Self {
+        Self { store, epoch, deposed: Arc::default() }
+    }
+
+    /// Somebody else is in office.
+    pub(crate) fn depose(&self) {
+        self.deposed.store(true, Ordering::Relaxed);
+    }
+
+    /// The same term, its documents written through another handle of the same store.
+    pub(crate) fn over(&self, store: Arc<dyn Store>) -> Self {
+        Self { store, ..self.clone() }
+    }
+
+    /// Whether somebody else is known to have taken office.
+    pub fn is_deposed(&self) -> bool {
+        self.deposed.load(Ordering::Relaxed)
+    }
+
+    /// Writes a document over the one with the stamp `expected`, or where there is none, and says whether it did. That
+    /// it did not is no sign of a successor: any number of callers may try.
+    ///
+    /// # Errors
+    /// Those of the store; [`SupervisorError::Deposed`] once it is known.
+    pub async fn try_write(
+        &self,
+        kind: DocumentKind,
+        id: &str,
+        expected: Option<Stamp>,
+        body: bytes::Bytes,
+    ) -> Result<bool, SupervisorError> {
+        if self.is_deposed() {
+            return Err(SupervisorError::Deposed);
+        }
+        let document = self.next(id, expected, body);
+        if self.store.write_document(kind, expected, &document).await? {
+            return Ok(true);
+        }
+        // Its own write, where the answer was lost.
+        Ok(self.store.document(kind, id).await?.is_some_and(|stored| stored == document))
+    }
+
+    fn next(&self, id: &str, expected: Option<Stamp>, body: bytes::Bytes) -> Document {
+        let stamp = Stamp { epoch: self.epoch, version: expected.map_or(0, |s| s.version) + 1 };
+        Document { id: id.to_owned(), stamp, body }
     }
 
     /// The term's number.
@@ -82,19 +130,18 @@ impl Office {
         expected: Option<Stamp>,
         body: bytes::Bytes,
     ) -> Result<Stamp, SupervisorError> {
-        if self.deposed.load(Ordering::Relaxed) {
+        if self.is_deposed() {
             return Err(SupervisorError::Deposed);
         }
-        let stamp = Stamp { epoch: self.epoch, version: expected.map_or(0, |s| s.version) + 1 };
-        let document = Document { id: id.to_owned(), stamp, body };
+        let document = self.next(id, expected, body);
         if self.store.write_document(kind, expected, &document).await? {
-            return Ok(stamp);
+            return Ok(document.stamp);
         }
         // An answer that was lost on its way makes our own write look like a stranger's.
         match self.store.document(kind, id).await? {
-            Some(stored) if stored == document => Ok(stamp),
+            Some(stored) if stored == document => Ok(stored.stamp),
             _ => {
-                self.deposed.store(true, Ordering::Relaxed);
+                self.depose();
                 Err(SupervisorError::Deposed)
             }
         }

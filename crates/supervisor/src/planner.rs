@@ -10,13 +10,13 @@ use ensemble_sources::{
     Change, SourceError, SourceFile,
     csv::{Cursor, PlannedShard, SplitOptions, Splitter},
 };
-use ensemble_store::{JobNumber, ShardId, ShardPlan};
+use ensemble_store::{JobNumber, ShardId, ShardPlan, Store};
 use tokio::{
     runtime::Handle,
     sync::{OwnedSemaphorePermit, Semaphore},
 };
 
-use crate::{JobRecord, PinnedFile, Source};
+use crate::{JobRecord, PinnedFile, PinnedUpload, Source, uploads};
 
 /// A permit of the window stands for this many bytes.
 const PERMIT_BYTES: u64 = 1024;
@@ -61,6 +61,8 @@ pub struct SourceReader {
     job: JobNumber,
     files: Vec<PinnedFile>,
     stream: Option<Box<dyn Read + Send>>,
+    /// Where uploads are.
+    store: Option<Arc<dyn Store>>,
     shard_bytes: usize,
     record_limit_bytes: usize,
 }
@@ -76,9 +78,15 @@ impl SourceReader {
                 Source::StandardInput(file) => vec![file.clone()],
             },
             stream,
+            store: None,
             shard_bytes: bytes(job.shard_bytes),
             record_limit_bytes: bytes(job.record_limit_bytes),
         }
+    }
+
+    /// Reads uploads from this store; [`SourceReader::read`] has to run inside the runtime that the store works in.
+    pub fn with_uploads(self, store: Arc<dyn Store>) -> Self {
+        Self { store: Some(store), ..self }
     }
 
     /// Gives the shards from number `from` on to `take`, beginning to read behind `after`, an earlier shard behind which
@@ -103,9 +111,12 @@ impl SourceReader {
             if number != at.file {
                 at = Cursor::start_of(number, at.next_shard);
             }
-            let reader: Box<dyn Read + Send> = match &pinned.file {
-                Some(file) => Box::new(file.open_at(at.offset)?),
-                None => stream.take().ok_or(SourceError::NoInput)?,
+            let reader: Box<dyn Read + Send> = match (&pinned.file, &pinned.upload, &self.store) {
+                (Some(file), _, _) => Box::new(file.open_at(at.offset)?),
+                (None, Some(PinnedUpload { id, length }), Some(store)) => {
+                    Box::new(uploads::Reader::new(Arc::clone(store), id, *length, at.offset))
+                }
+                _ => stream.take().ok_or(SourceError::NoInput)?,
             };
             let mut splitter = Splitter::new(reader, self.options(pinned), at);
             splitter.skip_to(from)?;
@@ -129,7 +140,7 @@ impl SourceReader {
             shard_bytes: self.shard_bytes,
             record_limit_bytes: self.record_limit_bytes,
             header_bytes: pinned.preamble.header_bytes,
-            expected_size: pinned.file.as_ref().map(|f| f.size),
+            expected_size: pinned.size(),
             ..SplitOptions::new(pinned.name.as_str(), pinned.preamble.dialect)
         }
     }
@@ -155,6 +166,27 @@ pub(crate) fn spawn_planner(
             Err(e) => say(Planned::Failed(e)),
         };
     });
+}
+
+/// Reads a shard's bytes out of an upload again. Blocking.
+///
+/// # Errors
+/// Where the store refuses, or the bytes are not those that were planned.
+pub(crate) fn read_upload_again(
+    store: Arc<dyn Store>,
+    upload: &PinnedUpload,
+    plan: &ShardPlan,
+) -> Result<Bytes, SourceError> {
+    let mut bytes = Vec::new();
+    let read =
+        uploads::Reader::new(store, &upload.id, upload.length, plan.offset).take(plan.length).read_to_end(&mut bytes);
+    let name = || format!("upload {}", upload.id);
+    read.map_err(|source| SourceError::Read { file: name(), offset: plan.offset, source })?;
+    if ShardPlan::digest_of(&bytes) != plan.digest {
+        let change = Change::Size { was: plan.length, now: bytes.len() as u64 };
+        return Err(SourceError::Changed { file: name(), change });
+    }
+    Ok(bytes.into())
 }
 
 /// Reads a shard's bytes again. Blocking.

@@ -42,7 +42,8 @@ impl JobState {
         match self {
             Self::Queued => matches!(next, Self::Running | Self::Paused | Self::Stopping),
             Self::Running => matches!(next, Self::Paused | Self::Stopping | Self::Succeeded),
-            Self::Paused => matches!(next, Self::Running | Self::Stopping),
+            // Where all was leased before the pause, nothing is left to resume.
+            Self::Paused => matches!(next, Self::Running | Self::Stopping | Self::Succeeded),
             Self::Stopping => matches!(next, Self::Failed | Self::Cancelled),
             Self::Succeeded | Self::Failed | Self::Cancelled => false,
         }
@@ -105,12 +106,31 @@ pub enum Source {
 pub struct PinnedFile {
     /// The name as the user gave it.
     pub name: String,
-    /// Path, size and time; `None` for standard input.
+    /// Path, size and time; `None` for standard input and for an upload.
     pub file: Option<SourceFile>,
+    /// The upload that it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upload: Option<PinnedUpload>,
     /// Delimiter and header.
     pub preamble: Preamble,
     /// Header names that no column of the contract takes.
     pub ignored: Vec<String>,
+}
+
+/// An upload that is whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PinnedUpload {
+    /// Its name.
+    pub id: String,
+    /// Its bytes.
+    pub length: u64,
+}
+
+impl PinnedFile {
+    /// How many bytes it has; `None` for standard input.
+    pub fn size(&self) -> Option<u64> {
+        self.file.as_ref().map(|f| f.size).or_else(|| self.upload.as_ref().map(|u| u.length))
+    }
 }
 
 /// A job's document.
@@ -132,6 +152,9 @@ pub struct JobRecord {
     pub shard_bytes: u64,
     /// A longer record is rejected.
     pub record_limit_bytes: u64,
+    /// The job's share of the workers beside other jobs, from 1.
+    #[serde(default = "one")]
+    pub weight: u32,
     /// When the source counts as observed, in microseconds since the Unix epoch.
     pub observed_at_us: i64,
     /// When the job was submitted, in microseconds since the Unix epoch.
@@ -146,6 +169,10 @@ pub struct JobRecord {
     pub totals: Option<Totals>,
 }
 
+fn one() -> u32 {
+    1
+}
+
 impl JobRecord {
     /// The files, or the one stream.
     pub fn files(&self) -> &[PinnedFile] {
@@ -158,7 +185,7 @@ impl JobRecord {
     /// All bytes of the source; `None` for standard input.
     pub fn source_bytes(&self) -> Option<u64> {
         match &self.source {
-            Source::Files(files) => Some(files.iter().filter_map(|f| f.file.as_ref()).map(|f| f.size).sum()),
+            Source::Files(files) => Some(files.iter().filter_map(PinnedFile::size).sum()),
             Source::StandardInput(_) => None,
         }
     }

@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use ensemble_contract::ENGINE_VERSION;
 use ensemble_protocol::{
-    PROTOCOL_VERSION, SupervisorEnd,
+    SupervisorEnd, hello_mismatch,
     v1::{self, supervisor_message, worker_message},
 };
 use ensemble_store::{Clock, JobNumber, Retry, ShardId, Store};
@@ -159,7 +159,7 @@ impl Actor for Session {
         state: &mut SessionState,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            SessionMsg::FromWorker(message) => state.on_message(message)?,
+            SessionMsg::FromWorker(message) => state.on_message(message).await?,
             SessionMsg::LinkClosed => myself.stop(Some("the link is closed".into())),
             SessionMsg::Assign { job, spec, lease_ms, leases } => state.assign(job, &spec, lease_ms, leases).await?,
             SessionMsg::JobEnded(job) => state.forget(job).await?,
@@ -169,13 +169,17 @@ impl Actor for Session {
     }
 
     async fn post_stop(&self, _: ActorRef<SessionMsg>, state: &mut SessionState) -> Result<(), ActorProcessingErr> {
+        if state.credit_bytes > 0 {
+            metrics::gauge!("ensemble_workers").decrement(1);
+            metrics::gauge!("ensemble_worker_credit_bytes").decrement(state.credit_bytes as f64);
+        }
         state.tasks.shutdown().await;
         Ok(())
     }
 }
 
 impl SessionState {
-    fn on_message(&mut self, message: v1::WorkerMessage) -> Result<(), ActorProcessingErr> {
+    async fn on_message(&mut self, message: v1::WorkerMessage) -> Result<(), ActorProcessingErr> {
         match message.message {
             Some(worker_message::Message::Hello(hello)) => return self.on_hello(hello),
             Some(worker_message::Message::Finished(shard)) => self.on_finished(ShardId::from(&shard)),
@@ -196,6 +200,7 @@ impl SessionState {
                 }
             }
             Some(worker_message::Message::Heartbeat(beat)) => self.on_heartbeat(&beat),
+            Some(worker_message::Message::Leaving(_)) => return self.drain().await,
             None => tracing::warn!(worker = self.worker, "the worker sent a message of an unknown kind"),
         }
         self.ask();
@@ -203,15 +208,13 @@ impl SessionState {
     }
 
     fn on_hello(&mut self, hello: v1::WorkerHello) -> Result<(), ActorProcessingErr> {
-        if (hello.protocol_version, hello.engine_version) != (PROTOCOL_VERSION, ENGINE_VERSION) {
-            return Err(format!(
-                "worker {} speaks protocol {} and engine {}, and this supervisor {PROTOCOL_VERSION} and {ENGINE_VERSION}",
-                hello.worker_id, hello.protocol_version, hello.engine_version
-            )
-            .into());
+        if let Some(mismatch) = hello_mismatch(&hello, ENGINE_VERSION) {
+            return Err(mismatch.into());
         }
         self.worker = hello.worker_id;
         self.credit_bytes = hello.credit_bytes;
+        metrics::gauge!("ensemble_workers").increment(1);
+        metrics::gauge!("ensemble_worker_credit_bytes").increment(self.credit_bytes as f64);
         self.ask();
         Ok(())
     }
@@ -277,6 +280,7 @@ impl SessionState {
             self.say(supervisor_message::Message::Job(spec.clone())).await?;
         }
         self.jobs.insert(number, job);
+        metrics::counter!("ensemble_leases_total").increment(leases.len() as u64);
         for lease in leases {
             self.held.insert(lease.plan.shard, lease.bytes.len() as u64);
             self.say(supervisor_message::Message::Lease(v1::Lease {

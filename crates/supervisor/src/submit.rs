@@ -4,14 +4,19 @@ use std::io::Read;
 
 use ensemble_contract::{BindError, Binding, Contract, ENGINE_VERSION};
 use ensemble_sources::{
-    Input, SourceError,
+    Input, SourceError, SourceFile,
     csv::{Head, sniff},
 };
+use ensemble_store::JobId;
 
-use crate::{JobRecord, PinnedContract, PinnedFile, Source};
+use crate::{JobRecord, PinnedContract, PinnedFile, PinnedUpload, Source};
 
 /// A job to be.
 pub struct Submission {
+    /// The public name that it is to have; `None`: a new one.
+    pub id: Option<JobId>,
+    /// Its share of the workers beside other jobs, from 1.
+    pub weight: u32,
     /// What the job is judged by.
     pub contract: PinnedContract,
     /// Where its bytes come from.
@@ -24,6 +29,13 @@ pub struct Submission {
     pub misfit: Option<String>,
     /// Standard input, from its first byte on.
     pub(crate) stream: Option<Box<dyn Read + Send>>,
+}
+
+/// An input whose beginning has been read.
+pub(crate) struct Looked {
+    pub(crate) head: Head,
+    pub(crate) file: Option<SourceFile>,
+    pub(crate) upload: Option<PinnedUpload>,
 }
 
 /// Why nothing can be submitted.
@@ -46,13 +58,12 @@ impl Submission {
         record_limit_bytes: u64,
         stdin: impl FnOnce() -> Box<dyn Read + Send>,
     ) -> Result<Self, SubmitError> {
-        let mut misfits = Vec::new();
         let mut files = Vec::new();
         let mut stream: Option<Box<dyn Read + Send>> = None;
         let mut stdin = Some(stdin);
+        let limit = usize::try_from(record_limit_bytes).unwrap_or(usize::MAX);
         for input in inputs {
             let name = input.name();
-            let limit = usize::try_from(record_limit_bytes).unwrap_or(usize::MAX);
             let (head, file) = match &input {
                 Input::File(file) => (Head::read(&name, file.open_at(0)?, limit)?, Some(file.clone())),
                 Input::Stdin => {
@@ -62,22 +73,42 @@ impl Submission {
                     (head, None)
                 }
             };
+            files.push(Looked { head, file, upload: None });
+        }
+        let mut submission = Self::of_heads(files, contract, shard_bytes, record_limit_bytes)?;
+        if let (Some(stream), Source::Files(files)) = (stream, &mut submission.source) {
+            submission.source = Source::StandardInput(files.pop().ok_or(SourceError::NoInput)?);
+            submission.stream = Some(stream);
+        }
+        Ok(submission)
+    }
+
+    /// A submission of files whose beginnings have been read.
+    ///
+    /// # Errors
+    /// As [`Submission::inspect`].
+    pub(crate) fn of_heads(
+        looked: Vec<Looked>,
+        contract: &Contract,
+        shard_bytes: u64,
+        record_limit_bytes: u64,
+    ) -> Result<Self, SubmitError> {
+        let mut misfits = Vec::new();
+        let mut files = Vec::new();
+        for Looked { head, file, upload } in looked {
             let preamble = sniff(&head, contract)?;
             let ignored = match Binding::new(contract, &preamble.header) {
                 Ok(binding) => binding.ignored().to_vec(),
                 Err(e) => {
-                    misfits.push(misfit(&name, &e));
+                    misfits.push(misfit(&head.name, &e));
                     Vec::new()
                 }
             };
-            files.push(PinnedFile { name, file, preamble, ignored });
+            files.push(PinnedFile { name: head.name, file, upload, preamble, ignored });
         }
-        let source = if stream.is_some() {
-            Source::StandardInput(files.pop().ok_or(SourceError::NoInput)?)
-        } else {
-            Source::Files(files)
-        };
         Ok(Self {
+            id: None,
+            weight: 1,
             contract: PinnedContract {
                 name: contract.name.clone(),
                 silver: contract.silver.clone(),
@@ -85,11 +116,11 @@ impl Submission {
                 hash: contract.hash.clone(),
                 engine_version: ENGINE_VERSION,
             },
-            source,
+            source: Source::Files(files),
             shard_bytes,
             record_limit_bytes,
             misfit: (!misfits.is_empty()).then(|| misfits.join("; ")),
-            stream,
+            stream: None,
         })
     }
 
@@ -101,7 +132,8 @@ impl Submission {
         let paths = |files: &[PinnedFile]| -> Vec<_> {
             files.iter().map(|f| f.file.as_ref().map(|f| f.canonical.clone())).collect()
         };
-        if paths(mine) != paths(theirs) {
+        // An upload has no path, and is never submitted from here.
+        if paths(mine) != paths(theirs) || paths(mine).contains(&None) {
             return Relation::Other;
         }
         let identities = |files: &[PinnedFile]| -> Vec<_> {

@@ -3,9 +3,10 @@
 //! Owns the list of jobs and sessions. It never touches a shard. If it dies, its jobs stand in the store and the next
 //! supervisor resumes them.
 
-use std::{collections::VecDeque, io::Read, sync::Arc, time::Duration};
+use std::{io::Read, sync::Arc, time::Duration};
 
 use ensemble_events::EventLog;
+use ensemble_gold::GoldRow;
 use ensemble_protocol::SupervisorEnd;
 use ensemble_store::{Clock, DocumentKind, JobId, JobNumber, Patience, PatientStore, Stamp, Store};
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent, rpc::CallResult};
@@ -20,6 +21,10 @@ use crate::{
 
 /// How long a call to the supervisor may take.
 const CALL_TIMEOUT: Duration = Duration::from_secs(60);
+/// The largest weight of a job.
+pub(crate) const MAX_WEIGHT: u32 = 100;
+/// What an offer costs a job of weight 1.
+const STRIDE: u64 = 1 << 20;
 
 /// The bounds of a supervisor.
 #[derive(Debug, Clone)]
@@ -79,6 +84,11 @@ impl JobHandle {
         self.job.cast(JobMsg::Stop(ending));
     }
 
+    /// Leases nothing more and marks the job as paused; once what workers hold is settled it is over here.
+    pub fn pause(&self) {
+        self.job.cast(JobMsg::Pause);
+    }
+
     /// Leases nothing more; once what workers hold is settled the job is over here, and can be resumed.
     pub fn interrupt(&self) {
         self.job.cast(JobMsg::Interrupt);
@@ -86,7 +96,8 @@ impl JobHandle {
 }
 
 impl SupervisorHandle {
-    /// Takes office over a store. From then on a store that is away is waited for, and [`JobStatus::stalled`] says so.
+    /// Takes office over a store, whoever was in it. From then on a store that is away is waited for, and
+    /// [`JobStatus::stalled`] says so.
     ///
     /// # Errors
     /// Those of the store.
@@ -97,8 +108,32 @@ impl SupervisorHandle {
         options: SupervisorOptions,
     ) -> Result<Self, SupervisorError> {
         let patience = Arc::new(Patience::new(Arc::clone(&clock)));
-        let store = Arc::new(PatientStore::new(store, Arc::clone(&patience)));
-        let office = Office::take(store).await?;
+        let office = Office::take(Arc::new(PatientStore::new(store, Arc::clone(&patience)))).await?;
+        Self::begin(office, patience, events, clock, options).await
+    }
+
+    /// [`SupervisorHandle::start`] in an office that has been taken.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn in_office(
+        office: &Office,
+        events: Arc<dyn EventLog>,
+        clock: Arc<dyn Clock>,
+        options: SupervisorOptions,
+    ) -> Result<Self, SupervisorError> {
+        let patience = Arc::new(Patience::new(Arc::clone(&clock)));
+        let office = office.over(Arc::new(PatientStore::new(Arc::clone(office.store()), Arc::clone(&patience))));
+        Self::begin(office, patience, events, clock, options).await
+    }
+
+    async fn begin(
+        office: Office,
+        patience: Arc<Patience>,
+        events: Arc<dyn EventLog>,
+        clock: Arc<dyn Clock>,
+        options: SupervisorOptions,
+    ) -> Result<Self, SupervisorError> {
         let lease = options.lease;
         let aggregator = AggregatorHandle::spawn(office.clone(), options.gold_flush_interval).await?;
         let args = SupervisorArgs {
@@ -121,7 +156,8 @@ impl SupervisorHandle {
         self.call(|reply| SupervisorMsg::Attach(link, reply)).await?
     }
 
-    /// Starts a new job. One whose header does not fit its contract fails at once.
+    /// Starts a new job. One whose header does not fit its contract fails at once. For one caller at a time: of two, one
+    /// would take the other's number for a successor's.
     ///
     /// # Errors
     /// Those of the store.
@@ -131,13 +167,14 @@ impl SupervisorHandle {
         let stream = submission.stream.take();
         let misfit = submission.misfit.take();
         let record = JobRecord {
-            id: JobId(uuid::Uuid::now_v7()),
+            id: submission.id.unwrap_or_else(|| JobId(uuid::Uuid::now_v7())),
             number,
             state: if misfit.is_some() { JobState::Stopping } else { JobState::Queued },
             ending: misfit.map(|reason| Ending::Failed { reason }),
             contract: submission.contract,
             source: submission.source,
             shard_bytes: submission.shard_bytes,
+            weight: submission.weight.max(1),
             record_limit_bytes: submission.record_limit_bytes,
             observed_at_us,
             created_at_us: now_us,
@@ -175,6 +212,19 @@ impl SupervisorHandle {
         self.call(|reply| SupervisorMsg::StartJob(start, reply)).await?
     }
 
+    /// The rows of a gold view, all that is settled; `None` where no job of this term fills its collection.
+    ///
+    /// # Errors
+    /// [`SupervisorError::NoAnswer`] where gold is being written to a store that is away.
+    pub async fn gold(&self, silver: &str, view: &str) -> Result<Option<Vec<GoldRow>>, SupervisorError> {
+        self.aggregator.rows(silver, view).await
+    }
+
+    /// The office that this supervisor is in.
+    pub fn office(&self) -> &Office {
+        &self.office
+    }
+
     /// Waits for a store that is away one lease longer at the most: the process is to end.
     pub fn hurry(&self) {
         self.patience.end_within(self.lease);
@@ -190,6 +240,12 @@ impl SupervisorHandle {
         self.aggregator.stop();
         self.actor.stop(None);
         flushed
+    }
+
+    /// Ends at once: another supervisor is in office. Workers lose their links, and find it.
+    pub fn abandon(&self) {
+        self.aggregator.stop();
+        self.actor.kill();
     }
 
     async fn call<T: Send + 'static>(
@@ -250,14 +306,19 @@ struct Entry {
     number: JobNumber,
     job: JobRef,
     has_work: bool,
+    /// What an offer adds to `passed`: the less, the more offers the job gets.
+    stride: u64,
+    /// The job that has the least of those with work gets the next offer (stride scheduling, Waldspurger 1995).
+    passed: u64,
 }
 
 struct SupervisorState {
     args: SupervisorArgs,
     sessions: Vec<SessionRef>,
     next_session: SessionId,
-    /// Round robin: the job that was asked last stands last.
-    jobs: VecDeque<Entry>,
+    jobs: Vec<Entry>,
+    /// The least that a job may have passed: one that had no work for a while does not make up for it.
+    passed: u64,
     idle: Vec<Offer>,
 }
 
@@ -271,7 +332,14 @@ impl Actor for Supervisor {
         _: ActorRef<SupervisorMsg>,
         args: SupervisorArgs,
     ) -> Result<SupervisorState, ActorProcessingErr> {
-        Ok(SupervisorState { args, sessions: Vec::new(), next_session: 1, jobs: VecDeque::new(), idle: Vec::new() })
+        Ok(SupervisorState {
+            args,
+            sessions: Vec::new(),
+            next_session: 1,
+            jobs: Vec::new(),
+            passed: 0,
+            idle: Vec::new(),
+        })
     }
 
     async fn handle(
@@ -336,6 +404,7 @@ impl SupervisorState {
         start: StartJob,
     ) -> Result<JobHandle, SupervisorError> {
         let number = start.record.number;
+        let stride = STRIDE / u64::from(start.record.weight.clamp(1, MAX_WEIGHT));
         let (job, status) = JobRef::spawn(JobArgs {
             record: start.record,
             stamp: start.stamp,
@@ -350,18 +419,17 @@ impl SupervisorState {
             supervisor: myself,
         })
         .await?;
-        self.jobs.push_back(Entry { number, job: job.clone(), has_work: false });
+        self.jobs.push(Entry { number, job: job.clone(), has_work: false, stride, passed: self.passed });
         Ok(JobHandle { job, status })
     }
 
     /// Gives an offer to the next job that has work, or keeps it.
     fn place(&mut self, offer: Offer) {
-        match self.jobs.iter().position(|e| e.has_work) {
-            Some(at) => {
-                if let Some(entry) = self.jobs.remove(at) {
-                    entry.job.cast(JobMsg::Take(offer));
-                    self.jobs.push_back(entry);
-                }
+        match self.jobs.iter_mut().filter(|e| e.has_work).min_by_key(|e| e.passed) {
+            Some(entry) => {
+                self.passed = entry.passed;
+                entry.passed += entry.stride;
+                entry.job.cast(JobMsg::Take(offer));
             }
             None => self.idle.push(offer),
         }
@@ -370,6 +438,7 @@ impl SupervisorState {
     fn has_work(&mut self, job: JobNumber) {
         if let Some(entry) = self.jobs.iter_mut().find(|e| e.number == job) {
             entry.has_work = true;
+            entry.passed = entry.passed.max(self.passed);
             std::mem::take(&mut self.idle).into_iter().for_each(|offer| self.place(offer));
         }
     }

@@ -48,9 +48,13 @@ pub(crate) async fn claim_all(
         if refused.is_empty() {
             break;
         }
+        let before = open.len();
         open = displace(store, retry, silver, claims, refused, &mut outcomes).await?;
         if open.is_empty() {
             break;
+        }
+        if open.len() < before {
+            retry.progressed();
         }
         retry.pause("keys of this shard are being claimed by others").await?;
     }

@@ -3,7 +3,7 @@
 //! Decision record → claims → dead letters → events → ledger entry, in this order, each acknowledged before the next.
 //! It may be stopped anywhere and begun again by anybody: a repeat ends with the same claims and the same entry.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use ensemble_events::{AcceptedRow, EventLog, RejectedRow, ShardEvents};
@@ -60,6 +60,7 @@ impl Committer {
     pub async fn commit(&self, work: ShardWork) -> Result<LedgerEntry, CommitError> {
         let ShardWork { job, plan, bytes, validated, deadline_us } = work;
         let store = &*self.store;
+        let mut stages = Stages::begin();
         let mut retry = Retry::until(&*self.clock, deadline_us);
         let panicked = validated.panicked.clone();
         let mine = DecisionRecord { plan: plan.clone(), decision: Decision::Process { bytes, panicked } };
@@ -79,11 +80,20 @@ impl Committer {
                 validated
             }
         };
+        retry.progressed();
+        stages.done("decide");
         let outcomes = claim_all(store, &mut retry, &job.contract.silver, &validated.claims).await?;
+        retry.progressed();
+        stages.done("claim");
         let gold = std::mem::take(&mut validated.gold);
         let entry = self.entry(&job, first, &validated, gold, &outcomes)?;
         self.deliver(&job, &entry.plan, validated, outcomes, &mut retry).await?;
-        Ok(settle(store, &mut retry, entry).await?)
+        retry.progressed();
+        stages.done("deliver");
+        let entry = settle(store, &mut retry, entry).await?;
+        stages.done("settle");
+        count(&entry);
+        Ok(entry)
     }
 
     /// Counts the shard and corrects its gold to the delta: the rows that stand less those that they displaced.
@@ -183,6 +193,33 @@ impl Committer {
             retry.pause(&e.to_string()).await?;
         }
         Ok(())
+    }
+}
+
+/// Counts what became of the rows; a shard that is repeated counts again.
+fn count(entry: &LedgerEntry) {
+    let accepted = entry.claims.saturating_sub(entry.displaced_same + entry.updated);
+    for (verdict, rows) in [
+        ("accepted", accepted),
+        ("updated", entry.updated),
+        ("duplicate", entry.duplicates + entry.displaced_same),
+        ("rejected", entry.rejected()),
+    ] {
+        metrics::counter!("ensemble_rows_total", "verdict" => verdict).increment(rows);
+    }
+}
+
+/// Measures how long the stages of a shard take.
+struct Stages(Instant);
+
+impl Stages {
+    fn begin() -> Self {
+        Self(Instant::now())
+    }
+
+    fn done(&mut self, stage: &'static str) {
+        metrics::histogram!("ensemble_shard_stage_seconds", "stage" => stage).record(self.0.elapsed());
+        self.0 = Instant::now();
     }
 }
 

@@ -7,9 +7,11 @@
 mod claims;
 mod commit;
 mod error;
+mod remote;
 mod validator;
 mod worker;
 
 pub use commit::{Committer, ShardWork};
 pub use error::CommitError;
+pub use remote::{RemoteError, RemoteWorker};
 pub use worker::{WorkerArgs, WorkerError, WorkerHandle};

@@ -3,7 +3,7 @@
 //! Owns nothing but the shard in hand. The worker sends it [`ValidateShard`]; the verdicts go back to the worker. If a
 //! validator dies, its shard is lost to this worker: the lease lapses and the shard is done again.
 
-use std::{num::NonZeroUsize, sync::Arc};
+use std::{num::NonZeroUsize, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use ensemble_store::{ShardId, ShardPlan};
@@ -83,11 +83,13 @@ impl Worker for Validator {
         worker: &mut Self::State,
     ) -> Result<ShardId, ActorProcessingErr> {
         let ValidateShard { job, plan, bytes, check_hash } = msg;
+        let begun = Instant::now();
         let message = {
             let (job, plan, bytes) = (Arc::clone(&job), plan.clone(), bytes.clone());
             // Judging is work for a processor, not for the runtime's threads.
             tokio::task::spawn_blocking(move || judge(&job, &plan, bytes, check_hash)).await
         };
+        metrics::histogram!("ensemble_shard_stage_seconds", "stage" => "validate").record(begun.elapsed());
         let judged = message.unwrap_or_else(|e| Judged::Crashed(format!("the validator panicked: {e}")));
         worker.cast(WorkerMsg::Validated { job, plan, bytes, judged })?;
         Ok(key)

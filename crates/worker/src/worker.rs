@@ -67,10 +67,17 @@ impl WorkerHandle {
         Ok(Self { actor, ended })
     }
 
-    /// Waits until the worker has ended: the link is closed and all that it held is finished or given up.
-    pub async fn ended(self) {
+    /// Waits until the worker has ended: it was drained, or the link is closed, and all that it held is finished or
+    /// given up.
+    pub async fn ended(&mut self) {
         // An actor's join handle fails only where its task was aborted: it has ended all the same.
-        let _ = self.ended.await;
+        let _ = (&mut self.ended).await;
+    }
+
+    /// Lets the worker finish what it holds and end; it wants nothing more.
+    pub fn leave(&self) {
+        // A worker that is gone has left.
+        let _ = self.actor.cast(WorkerMsg::Leave);
     }
 
     /// Ends the worker at once, wherever it is; what it holds goes to others when its leases lapse.
@@ -84,8 +91,10 @@ impl WorkerHandle {
 pub(crate) enum WorkerMsg {
     /// From the link.
     FromSupervisor(v1::SupervisorMessage),
-    /// From the link: the supervisor is gone. What is held is given up.
+    /// From the link: the supervisor is gone. What is held is finished all the same, as its successor reads the ledger.
     LinkClosed,
+    /// From the process, which is to end.
+    Leave,
     /// From a validator, once for each shard.
     Validated { job: Arc<JobContext>, plan: ShardPlan, bytes: Bytes, judged: Judged },
     /// From a commit's task, once for each shard.
@@ -106,7 +115,10 @@ struct WorkerState {
     commits: JoinSet<()>,
     tasks: JoinSet<()>,
     lease: Duration,
+    /// No more leases come.
     draining: bool,
+    /// Nobody hears what is said.
+    alone: bool,
 }
 
 impl Actor for Worker {
@@ -150,6 +162,7 @@ impl Actor for Worker {
             tasks,
             lease: FIRST_HEARTBEAT * 3,
             draining: false,
+            alone: false,
         })
     }
 
@@ -161,7 +174,8 @@ impl Actor for Worker {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             WorkerMsg::FromSupervisor(message) => state.on_message(message).await?,
-            WorkerMsg::LinkClosed => myself.stop(Some("the link is closed".into())),
+            WorkerMsg::LinkClosed => (state.draining, state.alone) = (true, true),
+            WorkerMsg::Leave => state.say(worker_message::Message::Leaving(v1::Leaving {})).await?,
             WorkerMsg::Validated { job, plan, bytes, judged } => {
                 state.on_validated(&myself, job, plan, bytes, judged).await?;
             }
@@ -178,6 +192,7 @@ impl Actor for Worker {
     }
 
     async fn post_stop(&self, _: ActorRef<WorkerMsg>, state: &mut WorkerState) -> Result<(), ActorProcessingErr> {
+        metrics::gauge!("ensemble_held_shards").decrement(state.held.len() as f64);
         state.tasks.shutdown().await;
         state.commits.shutdown().await;
         state.validators.stop(None);
@@ -232,7 +247,7 @@ impl WorkerState {
                 return self.say_failed(shard, v1::FailureClass::Transient, reason).await;
             }
         };
-        self.held.insert(shard);
+        self.hold(shard);
         let work = ValidateShard { job, plan, bytes: lease.bytes, check_hash: self.check_hashes };
         Ok(self.validators.dispatch(shard, work)?)
     }
@@ -278,8 +293,20 @@ impl WorkerState {
         if let Some((class, reason)) = failure {
             return self.give_up(shard, class, reason).await;
         }
-        self.held.remove(&shard);
+        self.let_go(shard);
         self.say(worker_message::Message::Finished(shard.into())).await
+    }
+
+    fn hold(&mut self, shard: ShardId) {
+        if self.held.insert(shard) {
+            metrics::gauge!("ensemble_held_shards").increment(1);
+        }
+    }
+
+    fn let_go(&mut self, shard: ShardId) {
+        if self.held.remove(&shard) {
+            metrics::gauge!("ensemble_held_shards").decrement(1);
+        }
     }
 
     async fn give_up(
@@ -288,7 +315,8 @@ impl WorkerState {
         class: v1::FailureClass,
         reason: String,
     ) -> Result<(), ActorProcessingErr> {
-        self.held.remove(&shard);
+        self.let_go(shard);
+        metrics::counter!("ensemble_shard_failures_total", "class" => class.as_str_name()).increment(1);
         self.say_failed(shard, class, reason).await
     }
 
@@ -315,9 +343,12 @@ impl WorkerState {
         self.say(worker_message::Message::Heartbeat(v1::Heartbeat { shards })).await
     }
 
-    /// A link that is full holds the worker back; one that is gone ends it.
+    /// A link that is full holds the worker back. One that is gone has said so, or will.
     async fn say(&mut self, message: worker_message::Message) -> Result<(), ActorProcessingErr> {
-        Ok(self.to_supervisor.send(say(message)).await?)
+        if !self.alone {
+            self.alone = self.to_supervisor.send(say(message)).await.is_err();
+        }
+        Ok(())
     }
 }
 

@@ -137,6 +137,7 @@ impl World {
             source: submission.source,
             shard_bytes: hooks.shard_bytes,
             record_limit_bytes: hooks.record_limit_bytes,
+            weight: 1,
             observed_at_us,
             created_at_us: observed_at_us,
             ended_at_us: None,

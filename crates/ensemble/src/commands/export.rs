@@ -34,9 +34,9 @@ enum Layer {
 pub(crate) fn run(global: &Global, args: &ExportArgs) -> Result<ExitCode, Failure> {
     let layer = Layer::parse(&args.layer)?;
     let format = FileFormat::of(&args.to)?;
-    let settings = super::settings(global, &args.store)?;
+    let settings = super::settings(global, &args.at.store)?;
     let (rows, bytes) = block_on(async {
-        let stores = Stores::open_existing(&settings).await?;
+        let stores = Stores::open_to_read(&settings, &args.at).await?;
         let written = interruptible(write(&*stores.store, &layer, format, args)).await;
         super::closed(stores, written).await
     })?;

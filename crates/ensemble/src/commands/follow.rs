@@ -1,15 +1,13 @@
 //! Following a job to its end in this process: what `run` and `jobs resume` have in common.
 
-use std::io::IsTerminal;
-
 use ensemble_supervisor::{JobHandle, JobRecord, JobReport, JobState, JobStatus};
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::gold::Preview;
 use crate::{
     cli::OutputFormat,
     exit::{self, Failure},
-    node::Node,
+    node::{Node, Signals},
+    output::is_shown,
     progress::Progress,
     report::{Next, print_report},
     settings::PlaceOptions,
@@ -43,7 +41,7 @@ impl Session {
         let shown = output == OutputFormat::Table && ended.status.state == JobState::Succeeded;
         let preview = if shown { Preview::read(&stores, &contract.silver).await? } else { None };
         let closed = stores.close().await;
-        let printed = print_report(output, &report, &Next::new(places, &contract))
+        let printed = print_report(output, &report, &Next::new(&places, &contract))
             .and_then(|()| preview.map_or(Ok(()), |p| p.print().map_err(Failure::printing)));
         match printed {
             // The job does not depend on who reads of it.
@@ -76,10 +74,8 @@ impl Ended {
 
 /// The first signal lets workers finish what they hold; the second ends the process.
 async fn watch(output: OutputFormat, node: &Node, job: &JobHandle, record: &JobRecord) -> Result<Ended, Failure> {
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::failed)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::failed)?;
-    let visible = output == OutputFormat::Table && std::io::stderr().is_terminal();
-    let progress = Progress::new(visible, record.source_bytes());
+    let mut signals = Signals::listen()?;
+    let progress = Progress::new(is_shown(output), record.source_bytes());
     let mut received = None;
     let mut stalled = None;
     let mut updates = job.status();
@@ -96,10 +92,8 @@ async fn watch(output: OutputFormat, node: &Node, job: &JobHandle, record: &JobR
                 }
                 continue;
             }
-            _ = interrupt.recv() => SignalKind::interrupt().as_raw_value(),
-            _ = terminate.recv() => SignalKind::terminate().as_raw_value(),
+            number = signals.next() => number,
         };
-        let number = u8::try_from(number).unwrap_or_default();
         if received.is_some() {
             std::process::exit(i32::from(exit::SIGNAL_BASE + number));
         }
@@ -113,7 +107,7 @@ async fn watch(output: OutputFormat, node: &Node, job: &JobHandle, record: &JobR
 }
 
 /// Says once what a job waits for, and once that it goes on.
-fn tell_of_stall(progress: &Progress, told: &mut Option<String>, stalled: Option<String>) {
+pub(super) fn tell_of_stall(progress: &Progress, told: &mut Option<String>, stalled: Option<String>) {
     if stalled.is_some() == told.is_some() {
         return;
     }

@@ -18,9 +18,9 @@ use crate::{
 };
 
 pub(crate) fn run(global: &Global, args: &GoldArgs) -> Result<ExitCode, Failure> {
-    let settings = super::settings(global, &args.store)?;
+    let settings = super::settings(global, &args.at.store)?;
     block_on(async {
-        let stores = Stores::open_existing(&settings).await?;
+        let stores = Stores::open_to_read(&settings, &args.at).await?;
         let printed = match &args.view {
             Some(view) => print_view(global.output, &stores, view, args.limit).await,
             None => list_views(global.output, &stores).await,

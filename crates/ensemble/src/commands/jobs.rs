@@ -1,5 +1,6 @@
 //! `ensemble jobs`: what was loaded, and settling what was not.
 
+mod remote;
 mod show;
 
 use std::process::ExitCode;
@@ -11,27 +12,42 @@ use self::show::{list, show};
 use super::follow::Session;
 use crate::{
     catalogue::unknown_job,
-    cli::{Global, JobArgs, JobsAction, JobsArgs, OutputFormat, StoreArgs},
+    cli::{Global, JobsAction, JobsArgs, OutputFormat},
     exit::{self, Failure},
     node::{Node, block_on},
+    remote::Remote,
     settings::Settings,
     stores::Stores,
 };
 
 pub(crate) fn run(global: &Global, args: &JobsArgs) -> Result<ExitCode, Failure> {
     let output = global.output;
-    let store_of = |store: &StoreArgs| StoreArgs {
-        store: store.store.clone().or_else(|| args.store.store.clone()),
-        events: store.events.clone().or_else(|| args.store.events.clone()),
+    let (at, job) = match &args.action {
+        None => (args.at.clone(), None),
+        Some(JobsAction::List { at }) => (at.or(&args.at), None),
+        Some(
+            JobsAction::Get(job)
+            | JobsAction::Watch(job)
+            | JobsAction::Pause(job)
+            | JobsAction::Resume(job)
+            | JobsAction::Cancel(job),
+        ) => (job.at.or(&args.at), Some(job.job)),
     };
-    let settings = |store: &StoreArgs| super::settings(global, &store_of(store));
-    match &args.action {
-        None => list(output, &settings(&args.store)?),
-        Some(JobsAction::List { store }) => list(output, &settings(store)?),
-        Some(JobsAction::Get(job)) => show(output, &settings(&job.store)?, job.job),
-        Some(JobsAction::Pause(job)) => block_on(pause(output, &settings(&job.store)?, job.job)),
-        Some(JobsAction::Resume(job)) => block_on(go_on(output, &settings(&job.store)?, job, None)),
-        Some(JobsAction::Cancel(job)) => block_on(go_on(output, &settings(&job.store)?, job, Some(Ending::Cancelled))),
+    let settings = super::settings(global, &at.store)?;
+    let action = args.action.as_ref();
+    if let Some(server) = at.server() {
+        return block_on(async { remote::run(output, &Remote::new(server)?, server, action, job).await });
+    }
+    match (action, job) {
+        (Some(JobsAction::Get(_)), Some(job)) => show(output, &settings, job),
+        (Some(JobsAction::Pause(_)), Some(job)) => block_on(pause(output, &settings, job)),
+        (Some(JobsAction::Resume(_)), Some(job)) => block_on(go_on(output, &settings, job, None)),
+        (Some(JobsAction::Cancel(_)), Some(job)) => block_on(go_on(output, &settings, job, Some(Ending::Cancelled))),
+        (Some(JobsAction::Watch(_)), _) => {
+            let hint = "a store's jobs are followed by the process that runs them; name a server with --server";
+            Err(Failure::could_not_start(anyhow::anyhow!(hint)))
+        }
+        _ => list(output, &settings),
     }
 }
 
@@ -59,12 +75,12 @@ async fn pause(output: OutputFormat, settings: &Settings, id: JobId) -> Result<E
 async fn go_on(
     output: OutputFormat,
     settings: &Settings,
-    args: &JobArgs,
+    id: JobId,
     ending: Option<Ending>,
 ) -> Result<ExitCode, Failure> {
     let places = settings.place_options();
     let stores = open_to_steer(settings).await?;
-    let (stamp, record) = unfinished(&stores, args.job).await?;
+    let (stamp, record) = unfinished(&stores, id).await?;
     let node = Node::start(settings, &stores).await?;
     let is_cancel = ending.is_some();
     let job = node.supervisor.resume(stamp, record.clone(), ending).await.map_err(Failure::failed)?;

@@ -9,7 +9,10 @@ mod jobs;
 mod migrate;
 mod rejects;
 mod run;
+mod submit;
+mod supervisor;
 mod verify;
+mod worker;
 
 use std::process::ExitCode;
 
@@ -26,6 +29,9 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
     let Cli { command, global } = cli;
     match command {
         Command::Run(args) => run::run(&global, &args),
+        Command::Supervisor(args) => supervisor::run(&global, &args),
+        Command::Worker(args) => worker::run(&global, &args),
+        Command::Submit(args) => submit::run(&global, &args),
         Command::Generate(args) => generate::run(&args),
         Command::Jobs(args) => jobs::run(&global, &args),
         Command::Gold(args) => gold::run(&global, &args),

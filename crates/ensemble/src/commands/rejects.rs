@@ -22,9 +22,9 @@ const VALUE_WIDTH: usize = 24;
 const ROW_WIDTH: usize = 60;
 
 pub(crate) fn run(global: &Global, args: &RejectsArgs) -> Result<ExitCode, Failure> {
-    let settings = super::settings(global, &args.store)?;
+    let settings = super::settings(global, &args.at.store)?;
     block_on(async {
-        let stores = Stores::open_existing(&settings).await?;
+        let stores = Stores::open_to_read(&settings, &args.at).await?;
         let printed = print(global.output, &stores, args).await;
         super::closed(stores, printed).await
     })?;

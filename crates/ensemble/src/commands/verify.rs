@@ -7,7 +7,6 @@ use std::{
 };
 
 use ensemble_audit::{AuditError, Check, Outcome, Report, Scope, VerifyOptions, verify};
-use ensemble_store::JobId;
 use serde_json::{Value, json};
 
 use crate::{
@@ -29,8 +28,8 @@ const RED: u8 = 31;
 const DETAIL_WIDTH: usize = 240;
 
 pub(crate) fn run(global: &Global, args: &VerifyArgs) -> Result<ExitCode, Failure> {
-    let settings = super::settings(global, &args.store)?;
-    let report = block_on(check(global.output, &settings, args.job))?;
+    let settings = super::settings(global, &args.at.store)?;
+    let report = block_on(check(global.output, &settings, args))?;
     match global.output {
         OutputFormat::Json => print_json(&as_json(&report))?,
         OutputFormat::Csv => print_csv(&report).map_err(Failure::printing)?,
@@ -39,14 +38,14 @@ pub(crate) fn run(global: &Global, args: &VerifyArgs) -> Result<ExitCode, Failur
     Ok(if report.holds() { ExitCode::SUCCESS } else { ExitCode::from(exit::DIFFERENCE) })
 }
 
-async fn check(output: OutputFormat, settings: &Settings, job: Option<JobId>) -> Result<Report, Failure> {
-    let stores = Stores::open_existing(settings).await?;
+async fn check(output: OutputFormat, settings: &Settings, args: &VerifyArgs) -> Result<Report, Failure> {
+    let stores = Stores::open_to_read(settings, &args.at).await?;
     let options = VerifyOptions::new(settings.scratch_dir());
     let bar = Bytes::new(output == OutputFormat::Table && io::stderr().is_terminal());
     let verified = verify(
         Arc::clone(&stores.store),
         Some(Arc::clone(&stores.events)),
-        job.map_or(Scope::All, Scope::Job),
+        args.job.map_or(Scope::All, Scope::Job),
         options,
         |progress| bar.update(progress.done_bytes, progress.total_bytes),
     );

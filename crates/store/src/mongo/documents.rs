@@ -21,6 +21,8 @@ pub(super) fn collection(names: &MongoCollections, kind: DocumentKind) -> &str {
         DocumentKind::Counter => &names.counters,
         DocumentKind::Checkpoint => &names.checkpoints,
         DocumentKind::Leadership => &names.leases,
+        DocumentKind::Request => &names.requests,
+        DocumentKind::Upload => &names.uploads,
     }
 }
 

@@ -47,6 +47,10 @@ pub struct MongoCollections {
     pub checkpoints: String,
     /// Who is in office.
     pub leases: String,
+    /// Which job a request became.
+    pub requests: String,
+    /// Uploads, in pieces.
+    pub uploads: String,
     /// Shards of sources that cannot be read twice, until they are settled.
     pub spool: String,
     /// The columns of each silver collection.
@@ -65,6 +69,8 @@ impl Default for MongoCollections {
             counters: "ensemble_counters".to_owned(),
             checkpoints: "ensemble_checkpoints".to_owned(),
             leases: "ensemble_leases".to_owned(),
+            requests: "ensemble_requests".to_owned(),
+            uploads: "ensemble_uploads".to_owned(),
             spool: "ensemble_spool".to_owned(),
             silver: "ensemble_silver".to_owned(),
             store: "ensemble_store".to_owned(),
@@ -74,7 +80,7 @@ impl Default for MongoCollections {
 
 impl MongoCollections {
     /// All of them.
-    pub(super) fn all(&self) -> [&str; 10] {
+    pub(super) fn all(&self) -> [&str; 12] {
         [
             &self.bronze,
             &self.rejected,
@@ -83,6 +89,8 @@ impl MongoCollections {
             &self.counters,
             &self.checkpoints,
             &self.leases,
+            &self.requests,
+            &self.uploads,
             &self.spool,
             &self.silver,
             &self.store,

@@ -32,6 +32,22 @@ impl JobActorState {
         Ok(())
     }
 
+    /// A job that is ending ends; any other one waits until a person resumes it.
+    pub(super) async fn pause(&mut self) -> Result<(), SupervisorError> {
+        if self.over || !self.record.state.may_become(JobState::Paused) {
+            return Ok(());
+        }
+        self.interrupt();
+        self.become_state(JobState::Paused).await
+    }
+
+    /// Leases nothing more.
+    pub(super) fn interrupt(&mut self) {
+        self.leasing = false;
+        self.interrupted = true;
+        self.window.close();
+    }
+
     /// This process cannot go on with the job: the store is full or damaged, say. Nothing is decided about the job; the
     /// next process resumes it.
     pub(super) async fn abort(&mut self, reason: String) {

@@ -4,13 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use ensemble_sources::csv::PlannedShard;
-use ensemble_store::{Clock, Decision, DecisionRecord, Retry, ShardId, ShardPlan, SpooledShard};
+use ensemble_store::{Clock, Decision, DecisionRecord, Retry, ShardId, ShardPlan, SpooledShard, Store};
 
 use super::{JobActorState, JobMsg};
 use crate::{
-    Source, SupervisorError,
+    PinnedFile, Source, SupervisorError,
     aside::{bytes_in_store, give_up},
-    planner::read_again,
+    planner::{read_again, read_upload_again},
 };
 
 /// How long the store may take.
@@ -37,12 +37,12 @@ impl JobActorState {
     /// Reads a shard's bytes again, for another lease.
     pub(super) fn fetch(&mut self, number: u32) {
         let Some(plan) = self.table.plan_of(number).cloned() else { return };
-        let file = self.record.files().get(plan.file as usize).and_then(|f| f.file.clone());
+        let file = self.record.files().get(plan.file as usize).cloned();
         let (store, clock, job) = (Arc::clone(self.office.store()), Arc::clone(&self.clock), self.myself.clone());
         tokio::spawn(async move {
             let bytes = match bytes_in_store(&*store, &mut retry(&*clock), plan.shard).await {
                 Ok(Some((_, bytes))) => Ok(bytes),
-                Ok(None) => read_source(file, plan).await,
+                Ok(None) => read_source(Arc::clone(&store), file, plan).await,
                 Err(e) => Err(e.into()),
             };
             let _ = job.cast(JobMsg::Fetched(number, bytes));
@@ -87,15 +87,23 @@ fn retry(clock: &dyn Clock) -> Retry<'_> {
     Retry::until(clock, clock.now_us() + STORE_TIMEOUT.as_micros() as i64)
 }
 
-async fn read_source(file: Option<ensemble_sources::SourceFile>, plan: ShardPlan) -> Result<Bytes, SupervisorError> {
-    let Some(file) = file else {
-        return Err(SupervisorError::Document {
-            what: format!("shard {}", plan.shard),
+async fn read_source(
+    store: Arc<dyn Store>,
+    file: Option<PinnedFile>,
+    plan: ShardPlan,
+) -> Result<Bytes, SupervisorError> {
+    let shard = plan.shard;
+    let read = tokio::task::spawn_blocking(move || match file {
+        Some(PinnedFile { file: Some(file), .. }) => Some(read_again(&file, &plan)),
+        Some(PinnedFile { upload: Some(upload), .. }) => Some(read_upload_again(store, &upload, &plan)),
+        _ => None,
+    });
+    match read.await {
+        Ok(Some(bytes)) => Ok(bytes?),
+        Ok(None) => Err(SupervisorError::Document {
+            what: format!("shard {shard}"),
             reason: "it was read from standard input, and the spool does not have it".to_owned(),
-        });
-    };
-    match tokio::task::spawn_blocking(move || read_again(&file, &plan)).await {
-        Ok(bytes) => Ok(bytes?),
+        }),
         Err(_) => Err(SupervisorError::NoAnswer("reading thread")),
     }
 }

@@ -90,6 +90,8 @@ pub(crate) enum JobMsg {
     SessionGone(SessionId),
     /// From a person: settle what was leased and end so. The first one counts.
     Stop(Ending),
+    /// From a person: lease nothing more until the job is resumed.
+    Pause,
     /// From the process, which is to end: lease nothing more.
     Interrupt,
     /// From the job's own timer.

@@ -86,7 +86,7 @@ pub(super) async fn start(
             }
             let after = last_cursor(&**state.office.store(), &state.table).await?;
             let (job, from) = (state.myself.clone(), state.table.prefix());
-            let reader = SourceReader::new(&state.record, stream);
+            let reader = SourceReader::new(&state.record, stream).with_uploads(Arc::clone(state.office.store()));
             spawn_planner(reader, after, from, state.window.clone(), move |p| job.cast(JobMsg::Planned(p)).is_ok());
         }
     }

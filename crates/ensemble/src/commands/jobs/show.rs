@@ -30,13 +30,16 @@ const FILES_WIDTH: usize = 40;
 
 /// A job as scripts read it: its report and what else is known.
 #[derive(Serialize)]
-struct JobDetails {
+pub(super) struct JobDetails {
     #[serde(flatten)]
-    report: JobReport,
-    contract: String,
-    files: Vec<String>,
-    created_at: String,
-    ended_at: Option<String>,
+    pub(super) report: JobReport,
+    pub(super) contract: String,
+    pub(super) files: Vec<String>,
+    pub(super) created_at: String,
+    pub(super) ended_at: Option<String>,
+    /// It is a job of a store that this process holds, so nobody runs it.
+    #[serde(skip)]
+    pub(super) here: bool,
 }
 
 /// All jobs.
@@ -49,18 +52,21 @@ pub(super) fn list(output: OutputFormat, settings: &Settings) -> Result<ExitCode
         }
         Ok(jobs)
     })?;
-    match output {
-        OutputFormat::Json => print_json_list(&jobs)?,
-        OutputFormat::Csv => print_csv(&jobs).map_err(Failure::printing)?,
-        OutputFormat::Table => {
-            print_table(&jobs).map_err(Failure::printing)?;
-            if let Some(job) = jobs.iter().find(|job| is_open(job)) {
-                let places = settings.place_options();
-                eprintln!("go on with: ensemble jobs resume {} {}", job.report.job, places.both());
-            }
-        }
+    print_all(output, &jobs)?;
+    if let (OutputFormat::Table, Some(job)) = (output, jobs.iter().find(|job| is_open(job))) {
+        let places = settings.place_options();
+        eprintln!("go on with: ensemble jobs resume {} {}", job.report.job, places.both());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Prints jobs.
+pub(super) fn print_all(output: OutputFormat, jobs: &[JobDetails]) -> Result<(), Failure> {
+    match output {
+        OutputFormat::Json => print_json_list(jobs),
+        OutputFormat::Csv => print_csv(jobs).map_err(Failure::printing),
+        OutputFormat::Table => print_table(jobs).map_err(Failure::printing),
+    }
 }
 
 /// One job.
@@ -74,11 +80,15 @@ pub(super) fn show(output: OutputFormat, settings: &Settings, id: JobId) -> Resu
 
 /// Prints one job.
 pub(super) async fn print_job(output: OutputFormat, stores: &Stores, job: &JobRecord) -> Result<(), Failure> {
-    let job = details(stores, job).await?;
+    print_one(output, &details(stores, job).await?)
+}
+
+/// Prints one job.
+pub(super) fn print_one(output: OutputFormat, job: &JobDetails) -> Result<(), Failure> {
     match output {
-        OutputFormat::Json => print_json(&job),
-        OutputFormat::Csv => print_csv(&[job]).map_err(Failure::printing),
-        OutputFormat::Table => print_details(&job).map_err(Failure::printing),
+        OutputFormat::Json => print_json(job),
+        OutputFormat::Csv => print_csv(std::slice::from_ref(job)).map_err(Failure::printing),
+        OutputFormat::Table => print_details(job).map_err(Failure::printing),
     }
 }
 
@@ -116,6 +126,7 @@ async fn details(stores: &Stores, job: &JobRecord) -> Result<JobDetails, Failure
         files: job.files().iter().map(|file| file.name.clone()).collect(),
         created_at: rfc3339(job.created_at_us),
         ended_at: job.ended_at_us.map(rfc3339),
+        here: true,
     })
 }
 
@@ -138,7 +149,7 @@ fn is_open(job: &JobDetails) -> bool {
 
 /// What a person calls the state: nobody runs a job of a store that this process holds.
 fn state(job: &JobDetails) -> &'static str {
-    if job.report.state == JobState::Running.as_str() { "interrupted" } else { job.report.state }
+    if job.here && job.report.state == JobState::Running.as_str() { "interrupted" } else { job.report.state }
 }
 
 /// `2024-02-29 23:59:59`, in UTC.

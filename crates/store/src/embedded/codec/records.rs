@@ -67,6 +67,8 @@ fn kind_byte(kind: DocumentKind) -> u8 {
         DocumentKind::Counter => 2,
         DocumentKind::Checkpoint => 3,
         DocumentKind::Leadership => 4,
+        DocumentKind::Request => 5,
+        DocumentKind::Upload => 6,
     }
 }
 

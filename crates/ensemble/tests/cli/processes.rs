@@ -1,0 +1,89 @@
+//! Processes that serve until they are told to stop.
+
+use std::{
+    io::{BufRead, BufReader},
+    process::{Child, Command, Stdio},
+    sync::mpsc,
+    time::{Duration, Instant},
+};
+
+use crate::support::Place;
+
+const READY_WITHIN: Duration = Duration::from_secs(60);
+
+/// A supervisor that is in office.
+pub(crate) struct Supervisor {
+    child: Child,
+    /// Where clients, workers and health are served.
+    pub(crate) addresses: [String; 3],
+}
+
+impl Supervisor {
+    /// Starts one on free ports, and waits until it is ready.
+    pub(crate) fn start(place: &Place, options: &str) -> Self {
+        let zeros = ["127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"].map(str::to_owned);
+        Self::start_at(place, options, &zeros)
+    }
+
+    /// Starts one on these ports: those of one that has died, say.
+    pub(crate) fn start_at(place: &Place, options: &str, [public, workers, http]: &[String; 3]) -> Self {
+        let ports = format!("--listen {public} --worker-listen {workers} --http-listen {http}");
+        let (child, lines) = spawn(place.command(&format!("supervisor {options} {ports}")));
+        let ready = wait_for(&lines, "ready ", READY_WITHIN).expect("the supervisor is ready");
+        let words: Vec<&str> = ready.split(' ').collect();
+        let addresses = [words[2], words[4], words[6]].map(str::to_owned);
+        Self { child, addresses }
+    }
+
+    pub(crate) fn option(&self) -> String {
+        format!("--server http://{}", self.addresses[0])
+    }
+
+    pub(crate) fn kill(mut self) -> [String; 3] {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.addresses.clone()
+    }
+
+    /// SIGTERM; its exit code.
+    pub(crate) fn terminate(mut self) -> Option<i32> {
+        signal(&self.child, "TERM");
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub(crate) fn signal(child: &Child, name: &str) {
+    assert!(Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status().unwrap().success());
+}
+
+/// Starts a command; the lines that it says on stderr.
+pub(crate) fn spawn(mut command: Command) -> (Child, mpsc::Receiver<String>) {
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let (sender, lines) = mpsc::sync_channel(4096);
+    let stderr = BufReader::new(child.stderr.take().unwrap());
+    std::thread::spawn(move || {
+        for line in stderr.lines().map_while(Result::ok) {
+            eprintln!("{line}");
+            // Whoever has heard enough does not hold the process up.
+            let _ = sender.try_send(line);
+        }
+    });
+    (child, lines)
+}
+
+pub(crate) fn wait_for(lines: &mpsc::Receiver<String>, what: &str, within: Duration) -> Option<String> {
+    let deadline = Instant::now() + within;
+    while let Ok(line) = lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+        if line.contains(what) {
+            return Some(line);
+        }
+    }
+    None
+}

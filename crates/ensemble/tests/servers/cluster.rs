@@ -1,0 +1,220 @@
+//! A supervisor and workers as processes of their own, on real servers: whatever dies, the answer is the same.
+
+use std::{
+    process::Child,
+    sync::mpsc,
+    time::{Duration, Instant},
+};
+
+use ensemble_testkit::tcp_proxy::{Gate, TcpProxy};
+
+use crate::{
+    places::{Servers, assert_same_answer},
+    processes::{Supervisor, signal, spawn, wait_for},
+    support::{Place, Running, poll},
+};
+
+const ROWS: &str = "--rows 12000 --duplicates 0.1 --bad 0.02 --seed 11";
+/// Small shards, so that there is always something settled and something open.
+const SHARDS: &str = "--shard-bytes 4096";
+/// Short leases, so that what takes over does so soon.
+const SETTINGS: &str = "[leases]\nlapse_ms = 3000\n[supervisor]\noffice_lease_ms = 1500\n\
+    [mongodb]\noperation_timeout_ms = 2000\nconnect_timeout_ms = 1000\nserver_selection_timeout_ms = 1000\n\
+    [kafka]\ndelivery_timeout_ms = 2000\n[workers]\ncredit_bytes = 262144\n";
+
+/// A worker's process.
+struct Worker {
+    child: Child,
+    lines: mpsc::Receiver<String>,
+}
+
+impl Worker {
+    fn start(cluster: &Cluster, name: &str, supervisors: &str) -> Self {
+        let options = &cluster.options;
+        let command = format!("worker {options} --supervisor {supervisors} --id {name} --validators 1");
+        let (child, lines) = spawn(cluster.place.command(&command));
+        let worker = Self { child, lines };
+        assert!(wait_for(&worker.lines, "ready ", Duration::from_secs(60)).is_some(), "a supervisor takes {name}");
+        worker
+    }
+
+    fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A place, its servers and the options that every process of the cluster takes.
+struct Cluster {
+    place: Place,
+    servers: Servers,
+    options: String,
+}
+
+impl Cluster {
+    fn new() -> Self {
+        let (servers, place) = (Servers::named(), Place::new());
+        place.generate("tracks.csv", ROWS);
+        let settings = place.write("settings.toml", SETTINGS);
+        let options = format!("{} --config {}", servers.options(), settings.display());
+        Self { place, servers, options }
+    }
+
+    fn supervisor(&self) -> Supervisor {
+        Supervisor::start(&self.place, &self.options)
+    }
+
+    /// A client that follows the job to its end.
+    fn submit(&self, servers: &str) -> Running {
+        let command = format!("submit csv tracks.csv {SHARDS} --request-id it --wait --output json --server {servers}");
+        Running::spawn(self.place.command(&command))
+    }
+
+    /// Waits until some shards are settled, and others are not.
+    fn wait_for_the_middle(&self, client: &mut Running, more_than: u64) -> u64 {
+        let mut rows = 0;
+        poll("the job is in the middle", || {
+            let jobs = self.place.run(&format!("jobs --output json {}", self.servers.options()));
+            let jobs: serde_json::Value = serde_json::from_str(&jobs.out).unwrap_or_default();
+            rows = jobs[0]["rows"].as_u64().unwrap_or(0);
+            rows > more_than || !client.is_running()
+        });
+        assert!(client.is_running(), "the job was over before it could be disturbed");
+        rows
+    }
+
+    fn assert_ended_well(&self, client: &mut Running) {
+        let ended = client.wait_for_end();
+        assert_eq!(ended.code, Some(0), "{}{}", ended.out, ended.err);
+        assert_same_answer(&self.place, &self.servers.options(), "tracks.csv");
+    }
+}
+
+fn http(address: &str) -> String {
+    format!("http://{address}")
+}
+
+#[test]
+fn workers_that_are_killed_are_replaced_by_others() {
+    let cluster = Cluster::new();
+    let supervisor = cluster.supervisor();
+    let [public, workers, _] = supervisor.addresses.clone().map(|a| http(&a));
+    let mut all: Vec<Worker> = ["a", "b", "c"].map(|name| Worker::start(&cluster, name, &workers)).into();
+    let mut client = cluster.submit(&public);
+    let before = cluster.wait_for_the_middle(&mut client, 0);
+    all[0].kill();
+    let before = cluster.wait_for_the_middle(&mut client, before);
+    // Nobody is left for a while.
+    all.iter_mut().for_each(Worker::kill);
+    let _others: Vec<Worker> = ["d", "e"].map(|name| Worker::start(&cluster, name, &workers)).into();
+    let _ = before;
+    cluster.assert_ended_well(&mut client);
+}
+
+/// It comes back when others have long done its shards, and does them once more.
+#[test]
+fn a_worker_that_slept_past_its_lease_does_no_harm() {
+    let cluster = Cluster::new();
+    let supervisor = cluster.supervisor();
+    let [public, workers, _] = supervisor.addresses.clone().map(|a| http(&a));
+    let mut zombie = Worker::start(&cluster, "zombie", &workers);
+    let mut client = cluster.submit(&public);
+    cluster.wait_for_the_middle(&mut client, 0);
+    signal(&zombie.child, "STOP");
+    let mut other = Worker::start(&cluster, "other", &workers);
+    // Longer than its lease, and than the link is kept without an answer.
+    let slept = Instant::now();
+    poll("the lease has lapsed", || slept.elapsed() > Duration::from_secs(5));
+    signal(&zombie.child, "CONT");
+    cluster.assert_ended_well(&mut client);
+    assert!(zombie.is_running() && other.is_running());
+}
+
+#[test]
+fn another_supervisor_takes_over_and_workers_and_clients_find_it() {
+    let cluster = Cluster::new();
+    let first = cluster.supervisor();
+    // The second says whom it waits for, and serves nobody meanwhile.
+    let ports = "--listen 127.0.0.1:0 --worker-listen 127.0.0.1:0 --http-listen 127.0.0.1:0";
+    let (mut second, lines) = spawn(cluster.place.command(&format!("supervisor {} {ports}", cluster.options)));
+    let waits = wait_for(&lines, "waiting for office", Duration::from_secs(60)).expect("it waits");
+    assert!(waits.contains(&first.addresses[0]), "{waits}");
+    let [public, workers, _] = first.addresses.clone().map(|a| http(&a));
+    let _worker = Worker::start(&cluster, "a", &workers);
+    let mut client = cluster.submit(&public);
+    cluster.wait_for_the_middle(&mut client, 0);
+    let addresses = first.kill();
+    let ready = wait_for(&lines, "ready ", Duration::from_secs(60)).expect("it takes over");
+    // The job goes on there, once workers dial it; the same request is the same job.
+    let words: Vec<String> = ready.split(' ').map(str::to_owned).collect();
+    let _other = Worker::start(&cluster, "b", &http(&words[4]));
+    let mut follower = cluster.submit(&format!("{public},{}", http(&words[2])));
+    cluster.assert_ended_well(&mut follower);
+    let jobs = cluster.place.json(&format!("jobs --server {}", http(&words[2])));
+    assert_eq!(jobs.as_array().unwrap().len(), 1, "{jobs}");
+    // One that comes back waits in its turn.
+    let [listen, worker_listen, http_listen] = addresses;
+    let ports = format!("--listen {listen} --worker-listen {worker_listen} --http-listen {http_listen}");
+    let (mut back, lines) = spawn(cluster.place.command(&format!("supervisor {} {ports}", cluster.options)));
+    assert!(wait_for(&lines, "waiting for office", Duration::from_secs(60)).is_some());
+    for child in [&mut second, &mut back] {
+        signal(child, "TERM");
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+    }
+    client.kill();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn links_that_are_cut_slow_or_dumb_cost_time_only() {
+    let cluster = Cluster::new();
+    let supervisor = tokio::task::block_in_place(|| cluster.supervisor());
+    let [public, workers, _] = supervisor.addresses.clone();
+    let proxy = TcpProxy::start(workers.parse().unwrap()).await.unwrap();
+    let through = http(&proxy.addr().to_string());
+    tokio::task::block_in_place(|| {
+        let _near = Worker::start(&cluster, "far", &through);
+        let mut client = cluster.submit(&http(&public));
+        let rows = cluster.wait_for_the_middle(&mut client, 0);
+        proxy.cut();
+        let rows = cluster.wait_for_the_middle(&mut client, rows);
+        proxy.set_delay(Duration::from_millis(40));
+        let rows = cluster.wait_for_the_middle(&mut client, rows);
+        proxy.set_delay(Duration::ZERO);
+        // What one side says still arrives, and what the other says does not.
+        proxy.set_gate(Gate::OneWay);
+        let dumb = Instant::now();
+        poll("the link is given up", || dumb.elapsed() > Duration::from_secs(6));
+        proxy.set_gate(Gate::Open);
+        cluster.wait_for_the_middle(&mut client, rows);
+        cluster.assert_ended_well(&mut client);
+    });
+    let counts = proxy.counts();
+    assert!(counts.cut > 0 && counts.delayed > 0 && counts.held_back > 0 && counts.connected > 1, "{counts:?}");
+}
+
+#[test]
+fn a_worker_that_is_told_to_stop_finishes_and_others_go_on() {
+    let cluster = Cluster::new();
+    let supervisor = cluster.supervisor();
+    let [public, workers, _] = supervisor.addresses.clone().map(|a| http(&a));
+    let mut leaving = Worker::start(&cluster, "leaving", &workers);
+    let _staying = Worker::start(&cluster, "staying", &workers);
+    let mut client = cluster.submit(&public);
+    cluster.wait_for_the_middle(&mut client, 0);
+    signal(&leaving.child, "TERM");
+    let told = Instant::now();
+    assert_eq!(leaving.child.wait().unwrap().code(), Some(0));
+    assert!(told.elapsed() < Duration::from_secs(20), "within its grace period");
+    cluster.assert_ended_well(&mut client);
+}

@@ -1,0 +1,243 @@
+//! A store that is read through a server.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use ensemble_store::{
+    ClaimInsert, DeadLetter, DecisionRecord, Document, DocumentKind, GoldCell, Insert, JobNumber, LedgerEntry,
+    NewClaim, Position, Replacement, ShardId, SilverDoc, SpooledShard, Stamp, Store, StoreError,
+};
+use tonic::{Code, Status, transport::Channel};
+
+use crate::{
+    ConvertError, MAX_BRONZE_PAGE, MAX_MESSAGE_BYTES, MAX_PAGE,
+    v1::{self, layer_service_client::LayerServiceClient, read_documents_request::Which},
+};
+
+type Result<T> = std::result::Result<T, StoreError>;
+
+/// How long one call may take.
+const TIMEOUT: Duration = Duration::from_secs(120);
+
+/// The reading half of a store, over `LayerService`. Whatever writes answers [`StoreError::Refused`].
+pub struct RemoteStore {
+    layers: LayerServiceClient<Channel>,
+    address: String,
+    name: String,
+}
+
+impl RemoteStore {
+    /// The store of the server at this address.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] where the server does not answer; it may later.
+    pub async fn open(channel: Channel, address: &str) -> Result<Arc<Self>> {
+        let layers = LayerServiceClient::new(channel)
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_MESSAGE_BYTES);
+        let mut store = Self { layers, address: address.to_owned(), name: String::new() };
+        let described = store.layers().describe_store(v1::DescribeStoreRequest {}).await;
+        store.name = described.map_err(|e| store.failed(&e))?.into_inner().store;
+        Ok(Arc::new(store))
+    }
+
+    fn layers(&self) -> LayerServiceClient<Channel> {
+        self.layers.clone()
+    }
+
+    fn failed(&self, status: &Status) -> StoreError {
+        match status.code() {
+            Code::Unavailable | Code::Unknown | Code::Cancelled | Code::DeadlineExceeded => {
+                StoreError::Unavailable(format!("{}: {}", self.address, status.message()))
+            }
+            _ => StoreError::Server {
+                server: self.address.clone(),
+                action: "read the layers",
+                reason: status.message().to_owned(),
+            },
+        }
+    }
+
+    async fn call<T>(&self, call: impl Future<Output = std::result::Result<tonic::Response<T>, Status>>) -> Result<T> {
+        match tokio::time::timeout(TIMEOUT, call).await {
+            Ok(Ok(answer)) => Ok(answer.into_inner()),
+            Ok(Err(status)) => Err(self.failed(&status)),
+            Err(_) => Err(StoreError::Unavailable(format!("{}: no answer within {TIMEOUT:?}", self.address))),
+        }
+    }
+
+    fn read<M, T: TryFrom<M, Error = ConvertError>>(&self, messages: Vec<M>) -> Result<Vec<T>> {
+        let unreadable = |e: ConvertError| StoreError::Server {
+            server: self.address.clone(),
+            action: "read the layers",
+            reason: e.to_string(),
+        };
+        messages.into_iter().map(|m| m.try_into().map_err(unreadable)).collect()
+    }
+
+    fn refused<T>(&self) -> Result<T> {
+        let problem = "is read through a server: nothing can be written so".to_owned();
+        Err(StoreError::Refused { server: self.address.clone(), problem })
+    }
+
+    async fn documents(&self, kind: DocumentKind, which: Which, limit: usize) -> Result<Vec<Document>> {
+        let kind = v1::DocumentKind::from(kind).into();
+        let request = v1::ReadDocumentsRequest { kind, which: Some(which), limit: most(limit) };
+        self.read(self.call(self.layers().read_documents(request)).await?.documents)
+    }
+}
+
+/// No caller asks for more than [`MAX_PAGE`]: a shorter page would be taken for the last one.
+fn most(limit: usize) -> u32 {
+    debug_assert!(limit <= MAX_PAGE);
+    u32::try_from(limit).unwrap_or(u32::MAX)
+}
+
+fn shards(job: JobNumber, from_shard: u32, limit: usize) -> v1::ReadShardsRequest {
+    v1::ReadShardsRequest { job_number: job.0, from_shard, limit: most(limit) }
+}
+
+#[async_trait]
+impl Store for RemoteStore {
+    fn describe(&self) -> String {
+        self.name.clone()
+    }
+
+    async fn declare_silver(&self, _: &str, _: &[String]) -> Result<()> {
+        self.refused()
+    }
+
+    async fn insert_decision(&self, _: &DecisionRecord) -> Result<Insert> {
+        self.refused()
+    }
+
+    async fn decision(&self, shard: ShardId) -> Result<Option<DecisionRecord>> {
+        let page = self.scan_decisions(shard.job, shard.number, 1).await?;
+        Ok(page.into_iter().find(|record| record.plan.shard == shard))
+    }
+
+    async fn scan_decisions(&self, job: JobNumber, mut from: u32, limit: usize) -> Result<Vec<DecisionRecord>> {
+        let mut records: Vec<DecisionRecord> = Vec::new();
+        // A page of the server's is shorter than one of the caller's may be.
+        while records.len() < limit {
+            let asked = (limit - records.len()).min(MAX_BRONZE_PAGE);
+            let page = self.read(self.call(self.layers().read_bronze(shards(job, from, asked))).await?.records)?;
+            let is_last = page.len() < asked;
+            records.extend(page);
+            match records.last() {
+                Some(last) if !is_last => from = last.plan.shard.number + 1,
+                _ => break,
+            }
+        }
+        Ok(records)
+    }
+
+    async fn put_spooled(&self, _: &SpooledShard) -> Result<()> {
+        self.refused()
+    }
+
+    async fn spooled(&self, _: ShardId) -> Result<Option<SpooledShard>> {
+        self.refused()
+    }
+
+    async fn delete_spooled(&self, _: ShardId) -> Result<()> {
+        self.refused()
+    }
+
+    async fn insert_claims(&self, _: &str, _: Arc<Vec<NewClaim>>) -> Result<Vec<ClaimInsert>> {
+        self.refused()
+    }
+
+    async fn read_claims(&self, silver: &str, keys: Vec<Bytes>) -> Result<Vec<Option<SilverDoc>>> {
+        let request = v1::LookUpSilverRequest { silver: silver.to_owned(), keys };
+        let documents = self.call(self.layers().look_up_silver(request)).await?.documents;
+        let found: Vec<(Bytes, Option<SilverDoc>)> = self.read(documents)?;
+        Ok(found.into_iter().map(|(_, doc)| doc).collect())
+    }
+
+    async fn replace_claims(&self, _: &str, _: Vec<Replacement>) -> Result<Vec<bool>> {
+        self.refused()
+    }
+
+    async fn scan_silver(&self, silver: &str, after: Option<Bytes>, limit: usize) -> Result<Vec<(Bytes, SilverDoc)>> {
+        let request = v1::ReadKeysRequest { name: silver.to_owned(), after, limit: most(limit) };
+        let documents = self.call(self.layers().read_silver(request)).await?.documents;
+        let found: Vec<(Bytes, Option<SilverDoc>)> = self.read(documents)?;
+        Ok(found.into_iter().filter_map(|(key, doc)| Some((key, doc?))).collect())
+    }
+
+    async fn put_dead_letters(&self, _: Vec<DeadLetter>) -> Result<()> {
+        self.refused()
+    }
+
+    async fn scan_dead_letters(
+        &self,
+        job: Option<JobNumber>,
+        after: Option<(ShardId, Position)>,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>> {
+        let (job_number, after) = (job.map(|job| job.0), after.map(Into::into));
+        let request = v1::ReadDeadLettersRequest { job_number, after, limit: most(limit) };
+        self.read(self.call(self.layers().read_dead_letters(request)).await?.letters)
+    }
+
+    async fn insert_ledger(&self, _: &LedgerEntry) -> Result<Insert> {
+        self.refused()
+    }
+
+    async fn ledger(&self, shard: ShardId) -> Result<Option<LedgerEntry>> {
+        let page = self.scan_ledger(shard.job, shard.number, 1).await?;
+        Ok(page.into_iter().find(|entry| entry.plan.shard == shard))
+    }
+
+    async fn settled(&self, shards: &[ShardId]) -> Result<Vec<bool>> {
+        let mut settled = Vec::with_capacity(shards.len());
+        for shard in shards {
+            settled.push(self.ledger(*shard).await?.is_some());
+        }
+        Ok(settled)
+    }
+
+    async fn scan_ledger(&self, job: JobNumber, from: u32, limit: usize) -> Result<Vec<LedgerEntry>> {
+        self.read(self.call(self.layers().read_ledger(shards(job, from, limit))).await?.entries)
+    }
+
+    async fn document(&self, kind: DocumentKind, id: &str) -> Result<Option<Document>> {
+        Ok(self.documents(kind, Which::Id(id.to_owned()), 1).await?.pop())
+    }
+
+    async fn write_document(&self, _: DocumentKind, _: Option<Stamp>, _: &Document) -> Result<bool> {
+        self.refused()
+    }
+
+    async fn scan_documents(&self, kind: DocumentKind, after: Option<&str>, limit: usize) -> Result<Vec<Document>> {
+        self.documents(kind, Which::After(after.unwrap_or_default().to_owned()), limit).await
+    }
+
+    async fn delete_document(&self, _: DocumentKind, _: &str, _: Stamp) -> Result<bool> {
+        self.refused()
+    }
+
+    async fn write_cells(&self, _: Vec<GoldCell>) -> Result<()> {
+        self.refused()
+    }
+
+    async fn scan_cells(&self, view: &str, after: Option<Bytes>, limit: usize) -> Result<Vec<GoldCell>> {
+        let request = v1::ReadKeysRequest { name: view.to_owned(), after, limit: most(limit) };
+        let cells = self.call(self.layers().read_cells(request)).await?.cells;
+        Ok(cells
+            .into_iter()
+            .map(|cell| GoldCell {
+                view: view.to_owned(),
+                key: cell.key,
+                stamp: cell.stamp.unwrap_or_default().into(),
+                cell: cell.cell,
+            })
+            .collect())
+    }
+
+    async fn close(&self) -> Result<()> {
+        Ok(())
+    }
+}

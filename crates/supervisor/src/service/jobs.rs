@@ -1,0 +1,401 @@
+//! `JobService`: submitting, watching and steering jobs, uploads, and what was rejected.
+
+use std::{collections::HashMap, pin::Pin, sync::Arc, time::Duration};
+
+use ensemble_protocol::{
+    Refusal,
+    v1::{self, job_service_server::JobService, upload_file_request::Message as Upload},
+};
+use ensemble_store::{DeadLetter, JobNumber, Position, ShardId};
+use tokio::sync::mpsc;
+use tokio_stream::{Stream, wrappers::ReceiverStream};
+use tonic::{Request, Response, Status, Streaming, async_trait};
+
+use super::{
+    Desk, InOffice,
+    job::{self, message, settled},
+    lock, page, patiently, refused, store_refused,
+};
+use crate::{
+    Ending, JobHandle, JobRecord, JobState, list_jobs, read_job,
+    uploads::{self, Receiver, UploadError},
+};
+
+/// A watcher hears of a job at most this often.
+const WATCH_INTERVAL: Duration = Duration::from_millis(100);
+/// How often a job that nobody works on is looked at.
+const IDLE_INTERVAL: Duration = Duration::from_secs(1);
+/// How long a paused job's workers may take to finish what they hold.
+const PAUSE_TIMEOUT: Duration = Duration::from_secs(60);
+/// The most bytes of an upload in one message.
+const MAX_CHUNK_BYTES: usize = 1 << 20;
+/// How long an upload may stand still.
+const UPLOAD_TIMEOUT: Duration = Duration::from_secs(60);
+
+type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+#[async_trait]
+impl JobService for Desk {
+    type WatchJobStream = Answers<v1::Job>;
+    type UploadFileStream = Answers<v1::UploadFileResponse>;
+
+    async fn submit_job(&self, request: Request<v1::SubmitJobRequest>) -> Result<Response<v1::Job>, Status> {
+        let record = patiently(self.submit(request.into_inner())).await?;
+        self.job(&record).await.map(Response::new)
+    }
+
+    async fn get_job(&self, request: Request<v1::GetJobRequest>) -> Result<Response<v1::Job>, Status> {
+        let v1::GetJobRequest { job_id, request_id } = request.into_inner();
+        let record = match self.find(&request_id).await? {
+            Some(id) if job_id.is_empty() => self.record(&id.to_string()).await?,
+            None if job_id.is_empty() && !request_id.is_empty() => {
+                return Err(Refusal::NotFound.status(format!("no job came from a request {request_id:?}")));
+            }
+            _ => self.record(&job_id).await?,
+        };
+        self.job(&record).await.map(Response::new)
+    }
+
+    async fn list_jobs(&self, request: Request<v1::ListJobsRequest>) -> Result<Response<v1::ListJobsResponse>, Status> {
+        let request = request.into_inner();
+        let (size, after) = (page::size(request.page_size), page::read(&request.page_token)?.map_or(0, |[n]| n));
+        let wanted: Vec<v1::JobState> = request.states().collect();
+        let mut jobs: Vec<v1::Job> = Vec::new();
+        for (_, record) in list_jobs(&*self.store).await.map_err(refused)? {
+            if record.number.0 <= after {
+                continue;
+            }
+            if jobs.len() == size {
+                let last = jobs.last().map_or(after, |job| job.job_number);
+                return Ok(Response::new(v1::ListJobsResponse { jobs, next_page_token: page::token([last]) }));
+            }
+            let state = self.live(&record).map_or(record.state, |live| live.status().borrow().state);
+            if wanted.is_empty() || wanted.contains(&job::state(state)) {
+                jobs.push(self.job(&record).await?);
+            }
+        }
+        Ok(Response::new(v1::ListJobsResponse { jobs, next_page_token: String::new() }))
+    }
+
+    async fn watch_job(&self, request: Request<v1::WatchJobRequest>) -> Result<Response<Self::WatchJobStream>, Status> {
+        // A job that is not known is refused, and not watched.
+        let id = self.record(&request.get_ref().job_id).await?.id.to_string();
+        let desk = self.clone_for_task();
+        // One state waits for the watcher at most; what comes next is the state as it is then.
+        let (sender, states) = mpsc::channel(1);
+        tokio::spawn(async move {
+            let watched = desk.watch(&id, &sender).await;
+            if let Err(status) = watched {
+                let _ = sender.send(Err(status)).await;
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(states))))
+    }
+
+    async fn pause_job(&self, request: Request<v1::PauseJobRequest>) -> Result<Response<v1::Job>, Status> {
+        let (term, record) = (self.term()?, self.open_record(&request.get_ref().job_id).await?);
+        match term.job(&record) {
+            Some(live) => {
+                live.pause();
+                let mut status = live.status();
+                let paused = status.wait_for(|s| s.state != JobState::Queued && s.state != JobState::Running || s.over);
+                let late = |_| Refusal::Unavailable.status("the job has not paused yet; look at it again");
+                tokio::time::timeout(PAUSE_TIMEOUT, paused).await.map_err(late)?.map_err(|_| gone())?;
+            }
+            None if record.state == JobState::Paused => {}
+            None => return Err(wrong_state(&record, "nobody works on it")),
+        }
+        self.now(&record).await
+    }
+
+    async fn resume_job(&self, request: Request<v1::ResumeJobRequest>) -> Result<Response<v1::Job>, Status> {
+        let term = self.term()?;
+        // So that two do not resume it at once.
+        let _one_at_a_time = term.submitting.lock().await;
+        let record = self.open_record(&request.get_ref().job_id).await?;
+        if let Some(live) = term.job(&record) {
+            let status = live.status().borrow().clone();
+            if status.state != JobState::Paused && !status.over {
+                return self.job(&record).await.map(Response::new);
+            }
+            // It finishes what was leased first.
+            let late = |_| Refusal::Unavailable.status("the job is still pausing; try again");
+            tokio::time::timeout(PAUSE_TIMEOUT, live.over()).await.map_err(late)?;
+        }
+        patiently(self.restart(&term, record.id, None)).await?;
+        self.now(&record).await
+    }
+
+    async fn cancel_job(&self, request: Request<v1::CancelJobRequest>) -> Result<Response<v1::Job>, Status> {
+        let term = self.term()?;
+        let _one_at_a_time = term.submitting.lock().await;
+        let record = self.open_record(&request.get_ref().job_id).await?;
+        let live = term.job(&record);
+        if let Some(live) = &live {
+            live.stop(Ending::Cancelled);
+        }
+        // One that is paused or was over before is settled by a new start.
+        let mut status = live.as_ref().map(JobHandle::status);
+        let stops = async {
+            match &mut status {
+                Some(status) => status.wait_for(|s| s.state == JobState::Stopping || s.over).await.map(|s| s.over),
+                None => Ok(true),
+            }
+        };
+        let late = |_| Refusal::Unavailable.status("the job is not stopping yet; look at it again");
+        let over = tokio::time::timeout(PAUSE_TIMEOUT, stops).await.map_err(late)?.unwrap_or(true);
+        if over && !self.record(&record.id.to_string()).await?.state.is_terminal() {
+            patiently(self.restart(&term, record.id, Some(Ending::Cancelled))).await?;
+        }
+        self.now(&record).await
+    }
+
+    async fn upload_file(
+        &self,
+        request: Request<Streaming<v1::UploadFileRequest>>,
+    ) -> Result<Response<Self::UploadFileStream>, Status> {
+        let term = self.term()?;
+        let mut messages = request.into_inner();
+        let Some(Upload::Start(start)) = next(&mut messages).await? else {
+            return Err(Refusal::InvalidField("start").status("the first message says what comes"));
+        };
+        let office = term.supervisor.office().clone();
+        let mut receiver = Receiver::begin(office, start.upload_id, start.file_name).await.map_err(upload_refused)?;
+        let (sender, answers) = mpsc::channel(4);
+        tokio::spawn(async move {
+            let said = sender.send(Ok(how_far(&receiver))).await;
+            if said.is_ok()
+                && let Err(status) = receive(&mut receiver, &mut messages, &sender).await
+            {
+                let _ = sender.send(Err(status)).await;
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(answers))))
+    }
+
+    async fn get_upload(&self, request: Request<v1::GetUploadRequest>) -> Result<Response<v1::Upload>, Status> {
+        let upload_id = request.into_inner().upload_id;
+        uploads::check_name(&upload_id).map_err(upload_refused)?;
+        let missing = || Refusal::NotFound.status(format!("there is no upload {upload_id:?}"));
+        let progress = uploads::progress(&*self.store, &upload_id).await.map_err(refused)?.ok_or_else(missing)?;
+        let uploads::Progress { file_name, durable, complete } = progress;
+        Ok(Response::new(v1::Upload { upload_id, file_name, durable_offset: durable, complete }))
+    }
+
+    async fn list_dead_letters(
+        &self,
+        request: Request<v1::ListDeadLettersRequest>,
+    ) -> Result<Response<v1::ListDeadLettersResponse>, Status> {
+        let request = request.into_inner();
+        let size = page::size(request.page_size);
+        let after = page::read(&request.page_token)?
+            .map(|[job, shard, position]| (ShardId { job: JobNumber(job), number: shard as u32 }, Position(position)));
+        let mut jobs: HashMap<JobNumber, JobRecord> = HashMap::new();
+        let job = match request.job_id.as_str() {
+            "" => {
+                let all = list_jobs(&*self.store).await.map_err(refused)?;
+                jobs.extend(all.into_iter().map(|(_, record)| (record.number, record)));
+                None
+            }
+            id => {
+                let record = self.record(id).await?;
+                let number = record.number;
+                jobs.insert(number, record);
+                Some(number)
+            }
+        };
+        let letters = self.store.scan_dead_letters(job, after, size).await.map_err(store_refused)?;
+        let next = letters
+            .last()
+            .filter(|_| letters.len() == size)
+            .map(|last| page::token([last.shard.job.0, last.shard.number.into(), last.position.0]));
+        let dead_letters = letters.into_iter().map(|letter| dead_letter(jobs.get(&letter.shard.job), letter)).collect();
+        Ok(Response::new(v1::ListDeadLettersResponse { dead_letters, next_page_token: next.unwrap_or_default() }))
+    }
+}
+
+impl InOffice {
+    fn job(&self, record: &JobRecord) -> Option<JobHandle> {
+        lock(&self.jobs).get(&record.id).cloned()
+    }
+}
+
+impl Desk {
+    async fn record(&self, id: &str) -> Result<JobRecord, Status> {
+        let id = job::id(id)?;
+        let found = read_job(&*self.store, id).await.map_err(refused)?;
+        found.map(|(_, record)| record).ok_or_else(|| Refusal::NotFound.status(format!("there is no job {id}")))
+    }
+
+    /// The record of a job that has not ended.
+    async fn open_record(&self, id: &str) -> Result<JobRecord, Status> {
+        let record = self.record(id).await?;
+        if record.state.is_terminal() { Err(wrong_state(&record, "it has ended for good")) } else { Ok(record) }
+    }
+
+    /// The job as it is by now.
+    async fn now(&self, record: &JobRecord) -> Result<Response<v1::Job>, Status> {
+        let record = self.record(&record.id.to_string()).await?;
+        self.job(&record).await.map(Response::new)
+    }
+
+    fn live(&self, record: &JobRecord) -> Option<JobHandle> {
+        self.term.borrow().as_ref().and_then(|term| term.job(record))
+    }
+
+    async fn job(&self, record: &JobRecord) -> Result<v1::Job, Status> {
+        match self.live(record).map(|live| live.status().borrow().clone()) {
+            // It may have ended since the record was read; then the stored one says more.
+            Some(status) if !status.state.is_terminal() => {
+                Ok(message(record, &status.totals, Some(&status), &*self.store))
+            }
+            _ => {
+                let stored = read_job(&*self.store, record.id).await.map_err(refused)?;
+                let record = stored.map_or_else(|| record.clone(), |(_, stored)| stored);
+                let totals = settled(&*self.store, &record).await.map_err(refused)?;
+                Ok(message(&record, &totals, None, &*self.store))
+            }
+        }
+    }
+
+    /// Goes on with a job that nobody works on.
+    async fn restart(
+        &self,
+        term: &Arc<InOffice>,
+        id: ensemble_store::JobId,
+        ending: Option<Ending>,
+    ) -> Result<(), Status> {
+        let Some((stamp, record)) = read_job(&*self.store, id).await.map_err(refused)? else { return Err(gone()) };
+        if record.state.is_terminal() {
+            return Ok(());
+        }
+        let job = term.supervisor.resume(stamp, record, ending).await.map_err(refused)?;
+        self.follow(term, id, job);
+        Ok(())
+    }
+
+    /// Sends a job's states until it has ended or nobody listens.
+    async fn watch(&self, id: &str, to: &mpsc::Sender<Result<v1::Job, Status>>) -> Result<(), Status> {
+        let mut sent: Option<v1::Job> = None;
+        loop {
+            // Where the process is no longer in office, the watcher has to ask the one that is.
+            self.term()?;
+            let record = self.record(id).await?;
+            let live = self.live(&record);
+            // Changes from here on wake it.
+            let mut status = live.map(|live| live.status());
+            status.iter_mut().for_each(watch_mark);
+            let job = self.job(&record).await?;
+            let ended = matches!(job.state(), v1::JobState::Succeeded | v1::JobState::Failed | v1::JobState::Cancelled);
+            if sent.as_ref() != Some(&job) {
+                sent = Some(job.clone());
+                if to.send(Ok(job)).await.is_err() {
+                    return Ok(());
+                }
+            }
+            if ended {
+                return Ok(());
+            }
+            let changed = async {
+                match &mut status {
+                    Some(status) if !status.borrow().over => {
+                        let _ = status.changed().await;
+                        tokio::time::sleep(WATCH_INTERVAL).await;
+                    }
+                    _ => tokio::time::sleep(IDLE_INTERVAL).await,
+                }
+            };
+            tokio::select! {
+                () = changed => {}
+                () = to.closed() => return Ok(()),
+                // Also where nothing changes: the office may.
+                () = tokio::time::sleep(IDLE_INTERVAL) => {}
+            }
+        }
+    }
+}
+
+fn watch_mark<T>(status: &mut tokio::sync::watch::Receiver<T>) {
+    drop(status.borrow_and_update());
+}
+
+fn gone() -> Status {
+    Refusal::Unavailable.status("the job has just ended or moved to another supervisor; look at it again")
+}
+
+fn wrong_state(record: &JobRecord, why: &str) -> Status {
+    Refusal::WrongState.status(format!("job {} is {}: {why}", record.id, record.state.as_str()))
+}
+
+async fn next(messages: &mut Streaming<v1::UploadFileRequest>) -> Result<Option<Upload>, Status> {
+    let late = |_| Refusal::Unavailable.status("nothing came for a while; go on from what is durable");
+    let message = tokio::time::timeout(UPLOAD_TIMEOUT, messages.message()).await.map_err(late)??;
+    Ok(message.and_then(|m| m.message))
+}
+
+fn how_far(receiver: &Receiver) -> v1::UploadFileResponse {
+    v1::UploadFileResponse { durable_offset: receiver.durable(), complete: receiver.is_complete() }
+}
+
+/// Takes an upload's bytes, and says how far they are durable.
+async fn receive(
+    receiver: &mut Receiver,
+    messages: &mut Streaming<v1::UploadFileRequest>,
+    to: &mpsc::Sender<Result<v1::UploadFileResponse, Status>>,
+) -> Result<(), Status> {
+    while let Some(message) = next(messages).await? {
+        match message {
+            Upload::Start(_) => {
+                return Err(Refusal::InvalidField("start").status("an upload starts once a stream"));
+            }
+            Upload::Chunk(chunk) => {
+                if chunk.data.len() > MAX_CHUNK_BYTES {
+                    let message = format!("it has {} bytes, more than {MAX_CHUNK_BYTES}", chunk.data.len());
+                    return Err(Refusal::InvalidField("chunk.data").status(message));
+                }
+                if crc32c::crc32c(&chunk.data) != chunk.crc32c {
+                    let message = format!("the bytes from {} on arrived damaged: send them again", chunk.offset);
+                    return Err(Refusal::DamagedBytes.status(message));
+                }
+                if receiver.take(chunk.offset, &chunk.data).await.map_err(upload_refused)?
+                    && to.send(Ok(how_far(receiver))).await.is_err()
+                {
+                    return Ok(());
+                }
+            }
+            Upload::End(end) => {
+                receiver.end(end.length).await.map_err(upload_refused)?;
+                // The client may not wait for it.
+                let _ = to.send(Ok(how_far(receiver))).await;
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
+
+fn upload_refused(error: UploadError) -> Status {
+    match error {
+        UploadError::Supervisor(e) => refused(e),
+        UploadError::Name(_) => Refusal::InvalidField("upload_id").status(error),
+        UploadError::Gap { .. } => Refusal::DamagedBytes.status(error),
+        UploadError::Length { .. } => Refusal::DamagedBytes.status(error),
+        UploadError::OtherFile { .. } => Refusal::WrongState.status(error),
+    }
+}
+
+fn dead_letter(job: Option<&JobRecord>, letter: DeadLetter) -> v1::DeadLetter {
+    let file = job.and_then(|job| job.files().get(letter.position.file() as usize));
+    v1::DeadLetter {
+        job_id: job.map(|job| job.id.to_string()).unwrap_or_default(),
+        file: file.map(|file| file.name.clone()).unwrap_or_default(),
+        line: letter.line,
+        offset: letter.position.offset(),
+        rule: letter.rule,
+        rules: letter.rules,
+        column: letter.column,
+        value: letter.value,
+        raw: letter.raw,
+        length: letter.length,
+    }
+}

@@ -1,0 +1,237 @@
+//! The gRPC services of a supervisor's process. It may be in office or wait for it: what only a supervisor can do is
+//! refused with `UNAVAILABLE` meanwhile, and reading works all the same.
+
+mod gold;
+mod job;
+mod jobs;
+mod layers;
+mod page;
+mod requests;
+mod workers;
+
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use ensemble_protocol::{
+    FILE_DESCRIPTORS, MAX_MESSAGE_BYTES, Refusal,
+    v1::{
+        gold_service_server::GoldServiceServer, job_service_server::JobServiceServer,
+        layer_service_server::LayerServiceServer, worker_service_server::WorkerServiceServer,
+    },
+};
+use ensemble_store::{JobId, Store, StoreError};
+use tokio::sync::watch;
+use tonic::{
+    Status,
+    service::{Routes, RoutesBuilder},
+};
+use tonic_health::server::HealthReporter;
+
+use crate::{JobHandle, JobState, SupervisorError, SupervisorHandle, list_jobs, uploads};
+
+/// The largest message that a client may send or is sent.
+const CLIENT_MESSAGE_BYTES: usize = 4 << 20;
+/// How long a call waits for the store.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What jobs of this process are like where their submitters do not say.
+#[derive(Debug, Clone)]
+pub struct DeskOptions {
+    /// The size that shards aim at.
+    pub shard_bytes: u64,
+    /// A longer record is rejected.
+    pub record_limit_bytes: u64,
+    /// Jobs may name files below these folders, whose paths are canonical.
+    pub roots: Vec<PathBuf>,
+}
+
+/// What all services of a process share.
+pub struct Desk {
+    store: Arc<dyn Store>,
+    options: DeskOptions,
+    term: watch::Sender<Option<Arc<InOffice>>>,
+}
+
+/// The supervisor of this process while it is in office.
+struct InOffice {
+    supervisor: SupervisorHandle,
+    /// The jobs that are being worked on.
+    jobs: Mutex<HashMap<JobId, JobHandle>>,
+    /// One job is submitted at a time.
+    submitting: tokio::sync::Mutex<()>,
+}
+
+impl Desk {
+    /// A desk of a process that is not in office yet.
+    pub fn new(store: Arc<dyn Store>, options: DeskOptions) -> Arc<Self> {
+        Arc::new(Self { store, options, term: watch::Sender::new(None) })
+    }
+
+    /// Takes up the work: resumes every job that is neither ended nor paused, and opens the desk to clients and workers.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn open(&self, supervisor: SupervisorHandle) -> Result<(), SupervisorError> {
+        let term = Arc::new(InOffice { supervisor, jobs: Mutex::default(), submitting: tokio::sync::Mutex::default() });
+        for (stamp, record) in list_jobs(&*self.store).await? {
+            if record.state.is_terminal() || record.state == JobState::Paused {
+                continue;
+            }
+            let id = record.id;
+            tracing::info!(job = %id, "the job is resumed");
+            let job = term.supervisor.resume(stamp, record, None).await?;
+            self.follow(&term, id, job);
+        }
+        self.term.send_replace(Some(term));
+        Ok(())
+    }
+
+    /// Closes the desk in order: lets workers finish what they hold, for `grace` at the most, and writes gold out. Jobs
+    /// that are not over can be resumed.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn close(&self, grace: Duration) -> Result<(), SupervisorError> {
+        let Some(term) = self.term.send_replace(None) else { return Ok(()) };
+        let jobs: Vec<JobHandle> = lock(&term.jobs).values().cloned().collect();
+        jobs.iter().for_each(JobHandle::interrupt);
+        let over = futures::future::join_all(jobs.iter().map(JobHandle::over));
+        if tokio::time::timeout(grace, over).await.is_err() {
+            tracing::warn!("what workers hold is not finished in time; it is done again later");
+        }
+        term.supervisor.hurry();
+        term.supervisor.clone().shutdown().await
+    }
+
+    /// Closes the desk of a supervisor that has been succeeded: it does nothing more.
+    pub fn abandon(&self) {
+        if let Some(term) = self.term.send_replace(None) {
+            term.supervisor.abandon();
+        }
+    }
+
+    /// Whether the process is in office.
+    pub fn is_open(&self) -> watch::Receiver<bool> {
+        let mut term = self.term.subscribe();
+        let (sender, is_open) = watch::channel(term.borrow_and_update().is_some());
+        tokio::spawn(async move {
+            while term.changed().await.is_ok() {
+                let open = term.borrow_and_update().is_some();
+                if sender.send(open).is_err() {
+                    return;
+                }
+            }
+        });
+        is_open
+    }
+
+    /// The same desk, for a task that outlives a call.
+    fn clone_for_task(&self) -> Self {
+        Self { store: Arc::clone(&self.store), options: self.options.clone(), term: self.term.clone() }
+    }
+
+    fn term(&self) -> Result<Arc<InOffice>, Status> {
+        let no_office = || Refusal::Unavailable.status("this supervisor waits for office: another one answers");
+        self.term.borrow().clone().ok_or_else(no_office)
+    }
+
+    /// Keeps a job's handle as long as it is worked on, and what it uploaded until it has ended.
+    fn follow(&self, term: &Arc<InOffice>, id: JobId, job: JobHandle) {
+        lock(&term.jobs).insert(id, job.clone());
+        let (term, store) = (Arc::downgrade(term), Arc::clone(&self.store));
+        tokio::spawn(async move {
+            let last = job.over().await;
+            // A job that could not go on says why to whoever asks.
+            if let Some(term) = term.upgrade().filter(|_| !last.aborted) {
+                lock(&term.jobs).remove(&id);
+            }
+            if last.state.is_terminal()
+                && let Err(error) = forget_uploads(&*store, id).await
+            {
+                tracing::warn!(job = %id, %error, "cannot delete what the job had uploaded");
+            }
+        });
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn forget_uploads(store: &dyn Store, id: JobId) -> Result<(), SupervisorError> {
+    let Some((_, record)) = crate::read_job(store, id).await? else { return Ok(()) };
+    for upload in record.files().iter().filter_map(|file| file.upload.as_ref()) {
+        uploads::forget(store, &upload.id).await?;
+    }
+    Ok(())
+}
+
+fn refused(error: SupervisorError) -> Status {
+    if matches!(error, SupervisorError::Deposed) {
+        return Refusal::Unavailable.status("another supervisor is in office now: ask it");
+    }
+    Refusal::from_class(error.class()).status(error)
+}
+
+fn store_refused(error: StoreError) -> Status {
+    refused(error.into())
+}
+
+/// Waits as long as a caller should be kept waiting.
+async fn patiently<T>(work: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
+    let late = || Refusal::Unavailable.status("the store does not answer; the same request may be sent again");
+    tokio::time::timeout(PATIENCE, work).await.unwrap_or_else(|_| Err(late()))
+}
+
+/// The public services: jobs, gold, health and reflection. Health is `SERVING` while the desk is open.
+pub async fn routes(desk: &Arc<Desk>) -> Routes {
+    let (health, health_service) = tonic_health::server::health_reporter();
+    tokio::spawn(report_health(health, desk.is_open()));
+    let jobs = JobServiceServer::from_arc(Arc::clone(desk));
+    let gold = GoldServiceServer::from_arc(Arc::clone(desk));
+    let layers = LayerServiceServer::from_arc(Arc::clone(desk));
+    let mut routes = RoutesBuilder::default();
+    routes
+        .add_service(health_service)
+        .add_service(jobs.max_decoding_message_size(CLIENT_MESSAGE_BYTES).max_encoding_message_size(MAX_MESSAGE_BYTES))
+        .add_service(gold.max_decoding_message_size(CLIENT_MESSAGE_BYTES).max_encoding_message_size(MAX_MESSAGE_BYTES))
+        .add_service(
+            layers.max_decoding_message_size(CLIENT_MESSAGE_BYTES).max_encoding_message_size(MAX_MESSAGE_BYTES),
+        );
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(FILE_DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1();
+    match reflection {
+        Ok(service) => drop(routes.add_service(service)),
+        Err(error) => tracing::error!(%error, "there is no reflection"),
+    }
+    routes.routes()
+}
+
+/// The service for workers.
+pub fn worker_routes(desk: &Arc<Desk>) -> Routes {
+    let workers = WorkerServiceServer::from_arc(Arc::clone(desk));
+    let workers = workers.max_decoding_message_size(MAX_MESSAGE_BYTES).max_encoding_message_size(MAX_MESSAGE_BYTES);
+    Routes::new(workers)
+}
+
+async fn report_health(health: HealthReporter, mut is_open: watch::Receiver<bool>) {
+    loop {
+        let status = if *is_open.borrow_and_update() {
+            tonic_health::ServingStatus::Serving
+        } else {
+            tonic_health::ServingStatus::NotServing
+        };
+        for service in ["", "ensemble.v1.JobService", "ensemble.v1.GoldService"] {
+            health.set_service_status(service, status).await;
+        }
+        if is_open.changed().await.is_err() {
+            return;
+        }
+    }
+}
