@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Loads files through the ensemble command into MongoDB (here its stand-in, on disk) and Kafka, kills both servers with
 # -9 again and again meanwhile, and holds what is there against the reference with clients that are none of ours:
-# silver value for value, events id for id. Then `ensemble verify`.
+# silver and gold value for value, events id for id. Then `ensemble verify`.
 #
 # usage: end_to_end.sh [--kills N] [--shard-bytes N] [FILE...]     without files, a catalogue is generated
 # environment: ENSEMBLE (the command; default target/debug/ensemble), ENSEMBLE_SERVERS_DIR (default target/servers)
@@ -99,6 +99,7 @@ check "the job's end" ended_well
 check "that servers died meanwhile" faults_fired
 cat "$work/report.json"
 check "silver" "$venv/bin/python" "$here/checks/silver_equals.py" --uri "$uri" --database "$database" "${files[@]}"
+check "gold" "$venv/bin/python" "$here/checks/gold_equals.py" --uri "$uri" --database "$database" "${files[@]}"
 check "events" "$venv/bin/python" "$here/checks/events_equal.py" --brokers "127.0.0.1:$kafka_port" --prefix "$database" "${files[@]}"
 # The stand-in sorts a whole collection for each page.
 export ENSEMBLE__LEASES__LAPSE_MS=600000 ENSEMBLE__MONGODB__OPERATION_TIMEOUT_MS=300000

@@ -78,7 +78,7 @@ impl Server {
         collection: &str,
         ids: Vec<String>,
     ) -> Result<HashSet<String>> {
-        let found = self.find(action, collection, Query::ids(ids).only("_id"), |found| {
+        let found = self.find(action, collection, Query::ids(ids).only(&["_id"]), |found| {
             Ok(found.get_str("_id").unwrap_or_default().to_owned())
         });
         Ok(found.await?.into_iter().collect())
