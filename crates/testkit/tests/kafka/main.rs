@@ -35,7 +35,7 @@ const DELAY: Duration = Duration::from_millis(5);
 /// A broker that is reached through the proxy alone, and what is done to its connections.
 struct Behind {
     proxy: Arc<TcpProxy>,
-    broker: Broker,
+    _broker: Broker,
     chaos: Arc<Chaos>,
 }
 
@@ -54,13 +54,12 @@ impl Behind {
         // It sends its clients to the proxy.
         let settings = format!("advertised.listeners=PLAINTEXT://{address}\n");
         let broker = tokio::task::spawn_blocking(move || Broker::start_with(port, &settings)).await.unwrap();
-        Self { proxy: Arc::new(proxy), broker, chaos: Arc::default() }
+        Self { proxy: Arc::new(proxy), _broker: broker, chaos: Arc::default() }
     }
 
     /// Topics that nobody else has.
     fn place(&self) -> ProxiedPlace {
-        // Clients begin at the broker itself, and are sent to the proxy at once.
-        let url = format!("kafka://{}/test-{}", self.broker.address(), uuid::Uuid::now_v7().simple());
+        let url = format!("kafka://{}/test-{}", self.proxy.addr(), uuid::Uuid::now_v7().simple());
         let options = KafkaOptions { partitions: Some(1), ..KafkaOptions::new(url.parse().unwrap()) };
         ProxiedPlace { kafka: KafkaPlace::new(options.clone()), options, chaos: Arc::clone(&self.chaos) }
     }
