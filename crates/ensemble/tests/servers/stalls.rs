@@ -101,6 +101,12 @@ impl Job {
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
     }
 
+    /// Sends a signal by its name.
+    fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+
     /// Its exit code and its report.
     fn end(&mut self) -> (Option<i32>, serde_json::Value) {
         let status = block_in_place(|| self.child.wait().unwrap());
@@ -138,6 +144,30 @@ async fn a_store_that_is_away_for_longer_than_a_lease_stalls_the_job() {
     let (code, report) = job.end();
     assert_eq!((code, &report["state"]), (Some(0), &"succeeded".into()), "{report}");
     assert!(store.fired_of(FaultKind::HeldBack) > 0);
+    block_in_place(|| assert_same_answer(&place, &servers.options(), "tracks.csv"));
+}
+
+/// Who does not want to wait for the store ends the process, and the job goes on with the next one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_that_is_interrupted_while_its_store_is_away_can_be_resumed() {
+    let (servers, place) = (Servers::named(), Place::new());
+    place.generate("tracks.csv", ROWS);
+    let store = MongoProxy::start_for(servers.server_uri()).await.unwrap();
+    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+        let mut job = Job::in_the_middle(&place, &servers, &store);
+        store.set_gate(Gate::BlackHole);
+        job.says("Stalled: ");
+        job.signal(signal);
+        let (ended, report) = job.end();
+        assert_eq!((ended, &report["state"]), (Some(code), &"running".into()), "{report}");
+        assert!(job.lines.iter().all(|line| !line.contains("goes on")), "it says that it goes on");
+        store.set_gate(Gate::Open);
+        let known = block_in_place(|| place.json(&format!("jobs list {}", servers.options())));
+        assert_eq!((&known[0]["state"], &known[0]["ended_at"]), (&"running".into(), &serde_json::Value::Null));
+    }
+    assert!(store.fired_of(FaultKind::HeldBack) > 0);
+    let resumed = block_in_place(|| place.run(&format!("run {} --shard-bytes 4096 tracks.csv", servers.options())));
+    resumed.says(0, "resuming job");
     block_in_place(|| assert_same_answer(&place, &servers.options(), "tracks.csv"));
 }
 
