@@ -10,7 +10,7 @@ use super::{
     command::{Verb, Write},
     documents::{put_stamp, read_stamp},
     errors::corrupt,
-    keep::Patience,
+    keep::MajorityWait,
     letters::bytes,
     server::{Query, Server},
     writer::{Index, Writer},
@@ -36,7 +36,7 @@ pub(super) async fn write(server: &Server, cells: Vec<GoldCell>) -> Result<()> {
         views.entry(&cell.view).or_default().push((to_hex(&cell.key), cell));
     }
     for (view, mut open) in views {
-        let mut patience = Patience::new(server.limits.operation_timeout);
+        let mut majority = MajorityWait::new(server.limits.operation_timeout);
         loop {
             let refused = write_once(server, view, &open).await?;
             open = refused.into_iter().map(|at| open[at].clone()).collect();
@@ -44,7 +44,7 @@ pub(super) async fn write(server: &Server, cells: Vec<GoldCell>) -> Result<()> {
             if open.is_empty() {
                 break;
             }
-            if !patience.wait().await {
+            if !majority.pause().await {
                 return Err(server.attempt(ACTION).unavailable("no majority has yet the cells that were there before"));
             }
         }
