@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use ensemble_store::{Store, conformance::Fixture};
-use ensemble_testkit::mongo_proxy::{Fault, FaultKind, Rule, Switch, Turn, When};
+use ensemble_testkit::mongo_proxy::{Fault, FaultKind, Rule, ServerError, Switch, Turn, When};
 
 use crate::{repeating::Repeating, support::Chain};
 
@@ -25,17 +25,13 @@ impl Faulty {
     async fn with(fault: Option<Fault>) -> Self {
         let faulty = Self { chain: Chain::new().await, fault: fault.as_ref().map(Fault::kind), armed: Switch::off() };
         let when = || When { commands: COMMANDS.map(str::to_owned).to_vec(), ..When::any() }.while_on(&faulty.armed);
-        match fault {
-            None => {}
-            Some(Fault::DelayRequest(_) | Fault::DelayReply(_)) => {
-                let delay = fault.into_iter().map(|fault| Rule::new(when(), fault));
-                delay.for_each(|rule| faulty.chain.proxy.add(rule));
-            }
-            Some(fault) => {
-                // The first command of all, since some cases have no other.
-                faulty.chain.proxy.add(Rule::new(when().turn(Turn::Nth(1)), fault.clone()));
-                faulty.chain.proxy.add(Rule::new(when().turn(Turn::Every(3)), fault).times(FAILURES));
-            }
+        let Some(fault) = fault else { return faulty };
+        if let Fault::DelayRequest(_) | Fault::DelayReply(_) = fault {
+            faulty.chain.proxy.add(Rule::new(when(), fault));
+        } else {
+            // The first command of all, since some cases have no other.
+            faulty.chain.proxy.add(Rule::new(when().turn(Turn::Nth(1)), fault.clone()));
+            faulty.chain.proxy.add(Rule::new(when().turn(Turn::Every(3)), fault).times(FAILURES));
         }
         faulty
     }
@@ -78,19 +74,12 @@ macro_rules! suites {
     };
 }
 
-/// Errors of a replica set's member.
-mod answers {
-    pub(super) use ensemble_testkit::mongo_proxy::ServerError::{
-        ExceededTimeLimit, NotWritablePrimary, ShutdownInProgress,
-    };
-}
-
 suites! {
     nothing: None;
     late_requests: Some(Fault::DelayRequest(DELAY));
     late_replies: Some(Fault::DelayReply(DELAY));
-    not_writable_primary: Some(Fault::AnswerInstead(answers::NotWritablePrimary));
-    shutdown_in_progress: Some(Fault::AnswerInstead(answers::ShutdownInProgress));
-    exceeded_time_limit: Some(Fault::AnswerInstead(answers::ExceededTimeLimit));
+    not_writable_primary: Some(Fault::AnswerInstead(ServerError::NotWritablePrimary));
+    shutdown_in_progress: Some(Fault::AnswerInstead(ServerError::ShutdownInProgress));
+    exceeded_time_limit: Some(Fault::AnswerInstead(ServerError::ExceededTimeLimit));
     cut_requests: Some(Fault::CutRequest);
 }
