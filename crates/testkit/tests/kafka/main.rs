@@ -1,5 +1,5 @@
-//! The suite for every event log, on Kafka behind a proxy that delays and cuts connections. Each test starts a broker of
-//! its own with `scripts/servers/kafka-up.sh`, for which `scripts/servers/kafka-install.sh` has to have been run. Run
+//! The suite for every event log, on Kafka behind a proxy that delays and cuts connections. Each test starts a broker
+//! of its own with `scripts/servers/kafka-up.sh`, for which `scripts/servers/kafka-install.sh` has to have been run. Run
 //! with `cargo test -p ensemble-testkit --features proxy --test kafka -- --test-threads 1`.
 // Helpers of tests are tests as well.
 #![allow(clippy::unwrap_used)]
