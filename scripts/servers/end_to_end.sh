@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Loads files through the ensemble command into MongoDB (here its stand-in, on disk) and Kafka, kills both servers with
 # -9 again and again meanwhile, and holds what is there against the reference with clients that are none of ours:
-# silver value for value, events id for id. Then `ensemble verify`.
+# silver and gold value for value, events id for id. Then `ensemble verify`.
 #
 # usage: end_to_end.sh [--kills N] [--shard-bytes N] [FILE...]     without files, a catalogue is generated
 # environment: ENSEMBLE (the command; default target/debug/ensemble), ENSEMBLE_SERVERS_DIR (default target/servers)

@@ -35,5 +35,8 @@ cargo test --locked -p ensemble-store --all-features --test mongodb --test mongo
 cargo test --locked -p ensemble-events --all-features --test kafka --test kafka_scan
 # Each of these starts and kills brokers of its own.
 cargo test --locked -p ensemble-events --all-features --test kafka_faults -- --test-threads 1
+# The same suites through proxies that do what servers do on their bad days.
+cargo test --locked -p ensemble-testkit --all-features --test mongodb
+cargo test --locked -p ensemble-testkit --all-features --test kafka -- --test-threads 1
 cargo test --locked -p ensemble --test servers
 "$here/end_to_end.sh" --kills 3

@@ -53,10 +53,19 @@ pub trait Place: Send + Sync {
 
 /// Makes a module `$name` with one test for each case; `$place` makes a new [`Place`]. The crate that calls it needs
 /// `tokio` with its macros and the multi-threaded runtime.
+///
+/// `conformance_tests!(one after the other, $place)` runs all cases where it stands, in an `async` function: for places
+/// on a server that is started for them.
 #[macro_export]
 macro_rules! conformance_tests {
+    (one after the other, $place:expr) => {
+        $crate::conformance_tests!(@all run here, $place)
+    };
     ($name:ident, $place:expr) => {
-        $crate::conformance_tests!(@cases $name, $place,
+        $crate::conformance_tests!(@all test $name, $place);
+    };
+    (@all $how:ident $name:ident, $place:expr) => {
+        $crate::conformance_tests! { @$how $name, $place,
             what_was_appended_is_read_back
             a_repeat_keeps_its_ids
             appends_of_one_caller_keep_their_order
@@ -69,9 +78,15 @@ macro_rules! conformance_tests {
             an_empty_log_has_an_empty_page
             pages_of_every_size_agree
             a_cursor_stays_good_while_the_log_grows
-        );
+        }
     };
-    (@cases $name:ident, $place:expr, $($case:ident)*) => {
+    (@run $name:ident, $place:expr, $($case:ident)*) => {{
+        $(
+            println!(stringify!($case));
+            $crate::conformance::$case(&$place).await;
+        )*
+    }};
+    (@test $name:ident, $place:expr, $($case:ident)*) => {
         mod $name {
             #[allow(unused_imports)]
             use super::*;

@@ -13,45 +13,21 @@ use ensemble_events::{
     conformance::{Place, kafka::KafkaPlace, large_shard, sample_shard, shard_with_every_kind_of_text},
 };
 use ensemble_store::ErrorClass;
-use rdkafka::{
-    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
-    client::DefaultClientContext,
-    config::ClientConfig,
-};
 
-fn brokers() -> String {
-    let message = "ENSEMBLE_TEST_KAFKA_BROKERS is not set: name brokers (host:port,host:port), such as the ones that \
-                   scripts/servers/kafka-up.sh prints";
-    std::env::var("ENSEMBLE_TEST_KAFKA_BROKERS").expect(message)
-}
+mod support;
 
-/// Options with a prefix that nobody else has.
-fn options() -> KafkaOptions {
-    let url = format!("kafka://{}/test-{}", brokers(), uuid::Uuid::now_v7().simple());
-    KafkaOptions { partitions: Some(1), ..KafkaOptions::new(url.parse().unwrap()) }
-}
+use support::{make_topic, options};
 
 fn place() -> KafkaPlace {
-    KafkaPlace::new(options())
+    KafkaPlace::new(options(1))
 }
 
 // The suite compares the order of shards of several jobs, which one partition keeps.
 ensemble_events::conformance_tests!(conformance, place());
 
-/// What the topic has to be called, made as asked.
-async fn make_topic(name: &str, settings: &[(&str, &str)]) {
-    let admin: AdminClient<DefaultClientContext> =
-        ClientConfig::new().set("bootstrap.servers", brokers()).create().unwrap();
-    let topic = settings
-        .iter()
-        .fold(NewTopic::new(name, 1, TopicReplication::Fixed(1)), |topic, (key, value)| topic.set(key, value));
-    let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(10)));
-    admin.create_topics([&topic], &options).await.unwrap().remove(0).unwrap();
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn events_of_a_key_and_of_a_shard_share_a_partition() {
-    let options = KafkaOptions { partitions: Some(6), ..options() };
+    let options = options(6);
     let place = KafkaPlace::new(options);
     let log = place.open().await;
     let shards = [sample_shard(1, 0, 200), sample_shard(1, 1, 200), shard_with_every_kind_of_text(2, 0)];
@@ -78,7 +54,7 @@ async fn events_of_a_key_and_of_a_shard_share_a_partition() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_logs_make_the_same_topics_at_once() {
-    let options = options();
+    let options = options(1);
     let opened = [(); 4].map(|()| tokio::spawn(KafkaLog::open(options.clone())));
     for log in opened {
         log.await.unwrap().unwrap().append(sample_shard(1, 0, 1).into()).await.unwrap();
@@ -89,7 +65,7 @@ async fn two_logs_make_the_same_topics_at_once() {
 async fn a_tiny_queue_delivers_everything() {
     // Ten events at a time make many round trips.
     let delivery_timeout = Duration::from_secs(60);
-    let options = KafkaOptions { delivery_timeout, queue_messages: 10, queue_bytes: 64 << 10, ..options() };
+    let options = KafkaOptions { delivery_timeout, queue_messages: 10, queue_bytes: 64 << 10, ..options(1) };
     let place = KafkaPlace::new(KafkaOptions { max_message_bytes: 4_000, ..options });
     let log = place.open().await;
     let appends: Vec<_> = (0..8)
@@ -136,7 +112,7 @@ fn with_long_rule(bytes: usize) -> ShardEvents {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_that_is_too_large_is_refused_with_the_limit() {
-    let options = options();
+    let options = options(1);
     let topic = options.url.topic(EventType::RowRejected);
     let log = KafkaLog::open(options).await.unwrap();
     let error = log.append(with_long_rule(1_100_000).into()).await.unwrap_err();
@@ -148,13 +124,13 @@ async fn an_event_that_is_too_large_is_refused_with_the_limit() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_topic_made_here_takes_events_as_large_as_asked() {
-    let log = KafkaLog::open(KafkaOptions { max_message_bytes: 4_000_000, ..options() }).await.unwrap();
+    let log = KafkaLog::open(KafkaOptions { max_message_bytes: 4_000_000, ..options(1) }).await.unwrap();
     log.append(with_long_rule(3_900_000).into()).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_that_the_topic_finds_too_large_is_refused() {
-    let options = options();
+    let options = options(1);
     make_topic(&options.url.topic(EventType::RowRejected), &[("max.message.bytes", "10000")]).await;
     let log = KafkaLog::open(options).await.unwrap();
     let error = log.append(with_long_rule(50_000).into()).await.unwrap_err();
@@ -164,7 +140,7 @@ async fn an_event_that_the_topic_finds_too_large_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn missing_topics_are_named_and_not_made() {
-    let options = KafkaOptions { create_topics: false, ..options() };
+    let options = KafkaOptions { create_topics: false, ..options(1) };
     for _ in 0..2 {
         let error = KafkaLog::open(options.clone()).await.unwrap_err();
         let EventsError::TopicMissing { topics } = &error else { panic!("{error}") };
@@ -174,14 +150,14 @@ async fn missing_topics_are_named_and_not_made() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn topics_that_cannot_be_used_say_why() {
-    let asked = options();
+    let asked = options(1);
     make_topic(&asked.url.topic(EventType::ShardCommitted), &[]).await;
-    let compacted = options();
+    let compacted = options(1);
     make_topic(&compacted.url.topic(EventType::RowAccepted), &[("cleanup.policy", "compact")]).await;
     for (options, says) in [
         (KafkaOptions { partitions: Some(3), ..asked }, "it has 1 partitions, and 3 are asked for"),
         (compacted, "compacted"),
-        (KafkaOptions { replication: Some(99), ..options() }, "cannot be created with 99 replicas"),
+        (KafkaOptions { replication: Some(99), ..options(1) }, "cannot be created with 99 replicas"),
     ] {
         let error = KafkaLog::open(options).await.unwrap_err();
         assert!(matches!(error, EventsError::BadTopic { .. }), "{error}");

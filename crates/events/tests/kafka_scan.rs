@@ -8,28 +8,19 @@ use std::{
 };
 
 use ensemble_events::{
-    AcceptedRow, EventLog, EventType, KafkaLog, KafkaOptions, LogCursor, PartPage, RejectedRow, ShardEvents,
+    AcceptedRow, EventLog, EventType, KafkaLog, LogCursor, PartPage, RejectedRow, ShardEvents,
     conformance::{sample_shard, shard_with_every_kind_of_text, shard_without_rows},
 };
 use ensemble_store::{JobId, Position};
 use rdkafka::{
     Offset, TopicPartitionList,
-    admin::{AdminClient, AdminOptions},
-    client::DefaultClientContext,
-    config::ClientConfig,
+    admin::AdminOptions,
     producer::{BaseProducer, BaseRecord, Producer},
 };
 
-fn brokers() -> String {
-    let message = "ENSEMBLE_TEST_KAFKA_BROKERS is not set: name brokers (host:port,host:port), such as the ones that \
-                   scripts/servers/kafka-up.sh prints";
-    std::env::var("ENSEMBLE_TEST_KAFKA_BROKERS").expect(message)
-}
+mod support;
 
-fn options() -> KafkaOptions {
-    let url = format!("kafka://{}/test-{}", brokers(), uuid::Uuid::now_v7().simple());
-    KafkaOptions { partitions: Some(3), ..KafkaOptions::new(url.parse().unwrap()) }
-}
+use support::{admin, client, options};
 
 /// What was read of one shard: each row with how often it was.
 #[derive(Debug, Default, PartialEq)]
@@ -75,7 +66,7 @@ fn wanted(shard: &ShardEvents, times: usize) -> Shard {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_event_is_read_whatever_the_page() {
-    let log = KafkaLog::open(options()).await.unwrap();
+    let log = KafkaLog::open(options(3)).await.unwrap();
     assert!(read(&log, 1 << 20).await.0.is_empty());
     let shards = [sample_shard(1, 0, 300), shard_with_every_kind_of_text(2, 0), shard_without_rows(1, 1)];
     for shard in shards.iter().chain(&shards[..1]) {
@@ -99,25 +90,23 @@ async fn every_event_is_read_whatever_the_page() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn foreign_messages_and_removed_events_are_counted() {
-    let options = options();
+    let options = options(3);
     let topic = options.url.topic(EventType::ShardCommitted);
     let log = KafkaLog::open(options).await.unwrap();
     for number in 0..5 {
         log.append(sample_shard(1, number, 2).into()).await.unwrap();
     }
-    let producer: BaseProducer = ClientConfig::new().set("bootstrap.servers", brokers()).create().unwrap();
+    let producer: BaseProducer = client().create().unwrap();
     producer.send(BaseRecord::to(&topic).key("k").payload("hello")).unwrap();
     tokio::task::spawn_blocking(move || producer.flush(Duration::from_secs(10))).await.unwrap().unwrap();
     let (found, sums) = read(&log, 1 << 20).await;
     assert_eq!((found.len(), sums.foreign, sums.removed), (5, 1, 0));
 
-    let admin: AdminClient<DefaultClientContext> =
-        ClientConfig::new().set("bootstrap.servers", brokers()).create().unwrap();
     let mut before = TopicPartitionList::new();
     for partition in 0..3 {
         before.add_partition_offset(&topic, partition, Offset::End).unwrap();
     }
-    admin.delete_records(&before, &AdminOptions::new()).await.unwrap();
+    admin().delete_records(&before, &AdminOptions::new()).await.unwrap();
     let (found, sums) = read(&log, 1 << 20).await;
     assert_eq!((sums.foreign, sums.removed), (0, 6));
     assert!(found.len() == 5 && found.values().all(|shard| shard.committed == 0), "{found:?}");

@@ -95,6 +95,11 @@ impl Views {
         self.plan_rows(plan, &self.plan_columns(plan).into(), key, cell)
     }
 
+    /// Whether a cell of the view at this position has a row for each pair of correlated columns, and not just one.
+    pub fn has_pairs(&self, view: u16) -> bool {
+        self.plans.get(usize::from(view)).is_some_and(|plan| !plan.correlate.is_empty())
+    }
+
     fn plan_columns(&self, plan: &Plan) -> Vec<(String, GoldColumnKind)> {
         use GoldColumnKind::{Float, Int, Text};
         let mut columns: Vec<_> =

@@ -233,6 +233,7 @@ impl Store for RemoteStore {
                 key: cell.key,
                 stamp: cell.stamp.unwrap_or_default().into(),
                 cell: cell.cell,
+                rows: None,
             })
             .collect())
     }

@@ -125,6 +125,9 @@ pub enum StoreError {
     /// The store did not answer as it should; it may later.
     #[error("the store is not available: {0}")]
     Unavailable(String),
+    /// What was asked again and again, of the store or of another server, did not work before the caller's deadline.
+    #[error("gave up at the deadline: {0}")]
+    GaveUp(String),
 }
 
 impl StoreError {
@@ -138,7 +141,7 @@ impl StoreError {
             | Self::Silver { .. }
             | Self::NotText { .. }
             | Self::Setting { .. } => ErrorClass::Invalid,
-            Self::Unavailable(_) => ErrorClass::Transient,
+            Self::Unavailable(_) | Self::GaveUp(_) => ErrorClass::Transient,
             Self::Io { .. }
             | Self::Database(_)
             | Self::Full { .. }

@@ -24,7 +24,7 @@ pub use mongo::{MongoCollections, MongoOptions, MongoStore, Secret};
 pub use once::{Retry, decide, settle};
 pub use patient::{Patience, PatientStore};
 pub use records::{
-    Claim, ClaimInsert, DeadLetter, Decision, DecisionRecord, Document, DocumentKind, GoldCell, Insert, LedgerEntry,
-    NewClaim, Replacement, ShardKind, ShardPlan, SilverDoc, SpooledShard,
+    Claim, ClaimInsert, DeadLetter, Decision, DecisionRecord, Document, DocumentKind, GoldCell, GoldRows, Insert,
+    LedgerEntry, NewClaim, Replacement, ShardKind, ShardPlan, SilverDoc, SpooledShard,
 };
 pub use traits::Store;

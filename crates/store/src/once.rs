@@ -37,10 +37,10 @@ impl<'a> Retry<'a> {
     /// Waits before the next try.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] with `reason` once the deadline has passed. Cancel-safe.
+    /// [`StoreError::GaveUp`] with `reason` once the deadline has passed. Cancel-safe.
     pub async fn pause(&mut self, reason: &str) -> Result<(), StoreError> {
         if self.clock.now_us() >= self.deadline_us {
-            return Err(StoreError::Unavailable(format!("gave up at the deadline: {reason}")));
+            return Err(StoreError::GaveUp(reason.to_owned()));
         }
         self.clock.sleep(self.pause).await;
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
@@ -50,7 +50,7 @@ impl<'a> Retry<'a> {
     /// Calls `operation` again while it fails with a transient error.
     ///
     /// # Errors
-    /// The first error that is not transient, or [`StoreError::Unavailable`] at the deadline.
+    /// The first error that is not transient, or [`StoreError::GaveUp`] at the deadline.
     pub async fn run<T, F>(&mut self, operation: impl Fn() -> F) -> Result<T, StoreError>
     where
         F: Future<Output = Result<T, StoreError>>,

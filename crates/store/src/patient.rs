@@ -199,6 +199,10 @@ impl Store for PatientStore {
         self.patience.wait(|| self.store.delete_document(kind, id, expected)).await
     }
 
+    fn keeps_gold_rows(&self) -> bool {
+        self.store.keeps_gold_rows()
+    }
+
     async fn write_cells(&self, cells: Vec<GoldCell>) -> Result<()> {
         self.patience.wait(|| self.store.write_cells(cells.clone())).await
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::{Position, Rank, ShardId, Stamp};
 
@@ -291,6 +292,19 @@ pub struct GoldCell {
     pub stamp: Stamp,
     /// The accumulators, encoded as `ensemble_gold` says; empty where the cell is gone.
     pub cell: Bytes,
+    /// The cell as readers see it, for stores that [keep it beside](crate::Store::keeps_gold_rows) for other clients.
+    /// `None` where the cell is hidden, where nobody asked for it, and in what a store returns: `cell` is what counts.
+    pub rows: Option<GoldRows>,
+}
+
+/// What readers see of a gold cell: labels, counts and statistics by the names of the view's columns, in their order.
+/// Values are plain: numbers, text, booleans or null, none of them nested.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GoldRows {
+    /// The one row of a view of measures.
+    One(Map<String, Value>),
+    /// A view of correlations: a row a pair of columns.
+    Pairs(Vec<Map<String, Value>>),
 }
 
 /// A digest as 64 hex digits.

@@ -107,7 +107,13 @@ pub trait Store: Send + Sync + 'static {
     /// Deletes a fenced document where its stamp is `expected`; `false` where it is not.
     async fn delete_document(&self, kind: DocumentKind, id: &str, expected: Stamp) -> Result<bool>;
 
-    /// Writes each gold cell whose stored stamp is lower or absent; the others stay.
+    /// Whether gold cells are to come with their [rows](crate::GoldRows), which cost their writer a little: where other
+    /// clients read the store.
+    fn keeps_gold_rows(&self) -> bool {
+        false
+    }
+
+    /// Writes each gold cell whose stored stamp is lower or absent; the others stay. The rows go with their cell.
     async fn write_cells(&self, cells: Vec<GoldCell>) -> Result<()>;
 
     /// A view's cells in bytewise order of their keys, behind `after`. Cells that are gone (empty) are included.

@@ -146,7 +146,8 @@ impl Collection {
             self.version += 1;
             let stamp = Stamp { epoch: office.epoch(), version: self.version };
             // What is not durable stays changed: cells that are gone are nowhere else.
-            office.store().write_cells(self.state.changed(stamp)).await?;
+            let store = office.store();
+            store.write_cells(self.state.changed(stamp, store.keeps_gold_rows())).await?;
             self.state.written();
         }
         Ok(())

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use ensemble_gold::{CellId, Cells, GoldError, Views};
-use ensemble_store::{GoldCell, JobNumber, LedgerEntry, ShardId, Stamp};
+use ensemble_gold::{Cell, CellId, Cells, GoldError, Views};
+use ensemble_store::{GoldCell, GoldRows, JobNumber, LedgerEntry, ShardId, Stamp};
 use serde::{Deserialize, Serialize};
 
 /// Which ledger entries are folded in.
@@ -101,17 +101,30 @@ impl GoldState {
         !self.changed.is_empty()
     }
 
-    /// The cells that have changed since [`GoldState::written`], to be written under `stamp`; one that is gone is empty.
-    pub fn changed(&self, stamp: Stamp) -> Vec<GoldCell> {
+    /// The cells that have changed since [`GoldState::written`], to be written under `stamp`, with their rows where
+    /// `with_rows`; one that is gone is empty.
+    pub fn changed(&self, stamp: Stamp, with_rows: bool) -> Vec<GoldCell> {
         let cell = |id: &CellId| {
+            let cell = self.cells.get(id);
             Some(GoldCell {
                 view: self.views.name(id.0)?.to_owned(),
                 key: Bytes::copy_from_slice(id.1.as_bytes()),
                 stamp,
-                cell: self.cells.get(id).map_or_else(Bytes::new, |c| c.encode().into()),
+                cell: cell.map_or_else(Bytes::new, |c| c.encode().into()),
+                rows: cell.filter(|_| with_rows).and_then(|cell| self.rows(id, cell)),
             })
         };
         self.changed.iter().filter_map(cell).collect()
+    }
+
+    /// What readers see of a cell; `None` where it is hidden.
+    fn rows(&self, id: &CellId, cell: &Cell) -> Option<GoldRows> {
+        let mut rows = self.views.cell_rows(id.0, &id.1, cell).into_iter().map(|row| row.to_json());
+        if self.views.has_pairs(id.0) {
+            let rows: Vec<_> = rows.collect();
+            return (!rows.is_empty()).then_some(GoldRows::Pairs(rows));
+        }
+        rows.next().map(GoldRows::One)
     }
 
     /// What has changed is durable.
@@ -119,3 +132,6 @@ impl GoldState {
         self.changed.clear();
     }
 }
+
+#[cfg(test)]
+mod tests;

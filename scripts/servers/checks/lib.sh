@@ -27,6 +27,7 @@ check_answer() {
     local uri=$1 database=$2 brokers=$3
     shift 3
     check "silver" "$venv/bin/python" "$here/checks/silver_equals.py" --uri "$uri" --database "$database" "$@"
+    check "gold" "$venv/bin/python" "$here/checks/gold_equals.py" --uri "$uri" --database "$database" "$@"
     check "events" "$venv/bin/python" "$here/checks/events_equal.py" --brokers "$brokers" --prefix "$database" "$@"
     # The stand-in sorts a whole collection for each page.
     ENSEMBLE__LEASES__LAPSE_MS=600000 ENSEMBLE__MONGODB__OPERATION_TIMEOUT_MS=300000 \

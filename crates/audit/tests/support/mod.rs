@@ -265,7 +265,7 @@ impl World {
         let mut gold = load_gold(&*self.store, &contract.silver, Views::new(contract), &jobs).await.unwrap();
         gold.touch_all();
         let stamp = Stamp { epoch: self.office.epoch(), version: jobs.len() as u64 };
-        self.store.write_cells(gold.changed(stamp)).await.unwrap();
+        self.store.write_cells(gold.changed(stamp, false)).await.unwrap();
     }
 
     /// Replaces a document's live fields.

@@ -36,7 +36,10 @@ impl Session {
         let Self { output, places, stores, node } = self;
         let ended = watch(output, &node, &job, &record).await?;
         let stopped = node.stop().await;
-        let report = JobReport::new(&ended.status, record.ignored_columns(), stores.store.describe());
+        let mut report = JobReport::new(&ended.status, record.ignored_columns(), stores.store.describe());
+        if ended.interrupted_by().is_some() {
+            report.state = ended.status.state.as_str();
+        }
         let contract = record.compile().map_err(Failure::failed)?;
         let shown = output == OutputFormat::Table && ended.status.state == JobState::Succeeded;
         let preview = if shown { Preview::read(&stores, &contract.silver).await? } else { None };
@@ -63,12 +66,17 @@ impl Session {
 impl Ended {
     /// What the process says about the job with its exit code.
     pub(crate) fn exit_code(&self) -> u8 {
-        match (self.status.state, self.signal) {
+        match (self.status.state, self.interrupted_by()) {
             (JobState::Succeeded, _) => 0,
-            // What ended it is the signal, also where a store that is away was in the way of ending well.
-            (state, Some(number)) if !state.is_terminal() => exit::SIGNAL_BASE + number,
+            (_, Some(number)) => exit::SIGNAL_BASE + number,
             _ => exit::FAILED,
         }
+    }
+
+    /// The signal that ended the work on a job that can be resumed: also where a store that was away was in the way of
+    /// ending well, which is no failure of the job's.
+    fn interrupted_by(&self) -> Option<u8> {
+        self.signal.filter(|_| !self.status.state.is_terminal())
     }
 }
 
@@ -88,7 +96,10 @@ async fn watch(output: OutputFormat, node: &Node, job: &JobHandle, record: &JobR
                 if changed.is_ok() {
                     let status = updates.borrow_and_update().clone();
                     progress.update(&status);
-                    tell_of_stall(&progress, &mut stalled, status.stalled);
+                    // A job that ends while it waits does not go on.
+                    if !status.over {
+                        tell_of_stall(&progress, &mut stalled, status.stalled);
+                    }
                 }
                 continue;
             }

@@ -14,7 +14,7 @@ pub(crate) struct Servers {
     /// Names the database and the topics.
     pub(crate) name: String,
     uri: String,
-    brokers: String,
+    pub(crate) brokers: String,
 }
 
 impl Servers {

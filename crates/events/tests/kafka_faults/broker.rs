@@ -35,11 +35,16 @@ impl Broker {
 
     /// The same, with users.
     pub(crate) fn start_secure(port: u16) -> Self {
-        script("kafka-down.sh", &[&port.to_string(), "--kill", "--wipe"], None);
         let settings = [0, 5, 10].iter().fold(SECURE.to_owned(), |text, n| {
             text.replace(&format!("PORT{n}\n"), &format!("{}\n", port + n))
                 .replace(&format!("PORT{n},"), &format!("{},", port + n))
         });
+        Self::start_with(port, &settings)
+    }
+
+    /// The same, with further settings.
+    pub(crate) fn start_with(port: u16, settings: &str) -> Self {
+        script("kafka-down.sh", &[&port.to_string(), "--kill", "--wipe"], None);
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), settings).unwrap();
         let broker = Self { port };

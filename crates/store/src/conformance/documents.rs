@@ -121,7 +121,7 @@ pub async fn a_deleted_document_is_gone(fixture: &impl Fixture) {
 
 fn cell(view: &str, key: &[u8], stamp: Stamp, cell: &'static str) -> GoldCell {
     let (key, cell) = (Bytes::copy_from_slice(key), Bytes::from_static(cell.as_bytes()));
-    GoldCell { view: view.to_owned(), key, stamp, cell }
+    GoldCell { view: view.to_owned(), key, stamp, cell, rows: None }
 }
 
 /// In one request some cells are newer and some are not; an empty cell stands.

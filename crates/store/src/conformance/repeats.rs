@@ -72,6 +72,7 @@ async fn write_all(store: &dyn Store, is_first: bool) -> Result {
         key: Bytes::from_static(b"key"),
         stamp: sample::stamp(1, 1),
         cell: Bytes::from_static(b"cell"),
+        rows: None,
     };
     store.write_cells(vec![cell]).await?;
     store.delete_spooled(shard).await

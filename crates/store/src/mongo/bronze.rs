@@ -5,10 +5,9 @@ use mongodb::bson::doc;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    names::{parts_of, shard_id, shard_range},
+    names::{parts_of, shard_id},
     payload::{Packed, Payload},
-    records::decode,
-    server::{Query, Server},
+    server::Server,
 };
 use crate::{Decision, DecisionRecord, Insert, JobNumber, ShardId, ShardPlan, SpooledShard, StoreError};
 
@@ -91,10 +90,8 @@ pub(super) async fn scan(
     from: u32,
     limit: usize,
 ) -> Result<Vec<DecisionRecord>> {
-    let (first, last) = shard_range(job, from);
-    let query = Query::page(doc! { "$gte": first, "$lte": last }, limit);
-    let page: Vec<Stored> =
-        server.find("scan decision records", collection, query, |found| decode("the decision record", found)).await?;
+    let called = ("scan decision records", "the decision record");
+    let page: Vec<Stored> = server.scan_shards(called, collection, (job, from), limit).await?;
     let mut records = Vec::with_capacity(page.len());
     for stored in page {
         records.push(complete(server, collection, stored).await?);

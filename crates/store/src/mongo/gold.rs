@@ -4,18 +4,19 @@ use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
 use mongodb::bson::{RawDocument, doc};
+use serde_json::{Map, Value};
 
 use super::{
     command::{Verb, Write},
     documents::{put_stamp, read_stamp},
     errors::corrupt,
-    keep::Patience,
+    keep::MajorityWait,
     letters::bytes,
     server::{Query, Server},
-    writer::Writer,
+    writer::{Index, Writer},
 };
 use crate::{
-    GoldCell, Stamp, StoreError,
+    GoldCell, GoldRows, Stamp, StoreError,
     records::{from_hex, to_hex},
 };
 
@@ -35,7 +36,7 @@ pub(super) async fn write(server: &Server, cells: Vec<GoldCell>) -> Result<()> {
         views.entry(&cell.view).or_default().push((to_hex(&cell.key), cell));
     }
     for (view, mut open) in views {
-        let mut patience = Patience::new(server.limits.operation_timeout);
+        let mut majority = MajorityWait::new(server.limits.operation_timeout);
         loop {
             let refused = write_once(server, view, &open).await?;
             open = refused.into_iter().map(|at| open[at].clone()).collect();
@@ -43,7 +44,7 @@ pub(super) async fn write(server: &Server, cells: Vec<GoldCell>) -> Result<()> {
             if open.is_empty() {
                 break;
             }
-            if !patience.wait().await {
+            if !majority.pause().await {
                 return Err(server.attempt(ACTION).unavailable("no majority has yet the cells that were there before"));
             }
         }
@@ -61,6 +62,9 @@ async fn write_once(server: &Server, view: &str, cells: &[(String, &GoldCell)]) 
         w.text("_id", id);
         put_stamp(w, cell.stamp);
         w.binary("cell", &cell.cell);
+        if let Some(rows) = &cell.rows {
+            put_rows(w, rows);
+        }
         w.close(new);
         w.boolean("upsert", true);
         Ok(())
@@ -69,6 +73,36 @@ async fn write_once(server: &Server, view: &str, cells: &[(String, &GoldCell)]) 
     let written =
         server.write(Write { action: ACTION, verb: Verb::Update, collection: view, count, put: &put }).await?;
     Ok(written.doubtful.into_iter().flatten().chain(written.refused).collect())
+}
+
+/// For people and other clients, beside the cell: `row`, or `rows` where a cell has several.
+fn put_rows(w: &mut Writer, rows: &GoldRows) {
+    match rows {
+        GoldRows::One(row) => put_row(w, "row", row),
+        GoldRows::Pairs(rows) => {
+            let (list, mut index) = (w.open_array("rows"), Index::new());
+            rows.iter().enumerate().for_each(|(at, row)| put_row(w, index.name(at), row));
+            w.close(list);
+        }
+    }
+}
+
+/// Names are those of silver's columns, which were checked when they were declared, and what stands before them.
+fn put_row(w: &mut Writer, name: &str, row: &Map<String, Value>) {
+    let open = w.open_document(name);
+    for (name, value) in row {
+        match value {
+            Value::Null => w.null(name),
+            Value::Bool(value) => w.boolean(name, *value),
+            Value::String(text) => w.text(name, text),
+            Value::Number(number) => match number.as_i64() {
+                Some(number) => w.long(name, number),
+                None => w.double(name, number.as_f64().unwrap_or(f64::NAN)),
+            },
+            Value::Array(_) | Value::Object(_) => w.text(name, &value.to_string()),
+        }
+    }
+    w.close(open);
 }
 
 /// The condition that a cell has this id and a lower stamp.
@@ -93,7 +127,7 @@ async fn still_lower<'a>(
 ) -> Result<Vec<(String, &'a GoldCell)>> {
     let mut lower = Vec::new();
     for part in cells.chunks(CELLS_AT_ONCE) {
-        let query = Query::ids(part.iter().map(|(id, _)| id.clone()).collect()).only("stamp");
+        let query = Query::ids(part.iter().map(|(id, _)| id.clone()).collect()).only(&["stamp"]);
         let stored = server.find(ACTION, view, query, |found| {
             let id = found.get_str("_id").unwrap_or_default();
             let stamp = read_stamp(found).ok_or_else(|| corrupt("the gold cell", id, "it has no stamp"))?;
@@ -108,14 +142,16 @@ async fn still_lower<'a>(
 /// A view's cells in bytewise order of their keys, behind `after`.
 pub(super) async fn scan(server: &Server, view: &str, after: Option<Bytes>, limit: usize) -> Result<Vec<GoldCell>> {
     let condition = after.map_or_else(|| doc! {}, |after| doc! { "$gt": to_hex(&after) });
-    server.find("scan gold cells", view, Query::page(condition, limit), |found| read_cell(view, found)).await
+    let query = Query::page(condition, limit).only(&["stamp", "cell"]);
+    server.find("scan gold cells", view, query, |found| read_cell(view, found)).await
 }
 
 fn read_cell(view: &str, found: &RawDocument) -> Result<GoldCell> {
     let id = found.get_str("_id").unwrap_or_default();
     let read = || {
         let key = from_hex(found.get_str("_id").ok()?)?.into();
-        Some(GoldCell { view: view.to_owned(), key, stamp: read_stamp(found)?, cell: bytes(found, "cell")? })
+        let (stamp, cell) = (read_stamp(found)?, bytes(found, "cell")?);
+        Some(GoldCell { view: view.to_owned(), key, stamp, cell, rows: None })
     };
     read().ok_or_else(|| corrupt("the gold cell", id, "a field is missing or of another type"))
 }

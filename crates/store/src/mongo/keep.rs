@@ -17,19 +17,20 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 /// How many ids one query asks for.
 const IDS_AT_ONCE: usize = 1_000;
 
-/// Pauses that double, until as much time has passed as one operation may take.
-pub(super) struct Patience {
+/// Waits for a majority to get what is there: pauses that double, until as much time has passed as one operation may
+/// take.
+pub(super) struct MajorityWait {
     deadline: Instant,
     pause: Duration,
 }
 
-impl Patience {
+impl MajorityWait {
     pub(super) fn new(limit: Duration) -> Self {
         Self { deadline: Instant::now() + limit, pause: FIRST_PAUSE }
     }
 
-    /// Waits a little; `false` once the time is over.
-    pub(super) async fn wait(&mut self) -> bool {
+    /// Pauses; `false` once the time is over.
+    pub(super) async fn pause(&mut self) -> bool {
         if Instant::now() >= self.deadline {
             return false;
         }
@@ -54,7 +55,7 @@ impl Server {
     ) -> Result<()> {
         let written = self.write(Write { action, verb: Verb::Insert, collection, count: ids.len(), put }).await?;
         let mut open: Vec<&String> = written.refused.iter().filter_map(|at| ids.get(*at)).collect();
-        let mut patience = Patience::new(self.limits.operation_timeout);
+        let mut majority = MajorityWait::new(self.limits.operation_timeout);
         loop {
             let mut missing = Vec::new();
             for part in open.chunks(IDS_AT_ONCE) {
@@ -65,7 +66,7 @@ impl Server {
             if open.is_empty() {
                 return Ok(());
             }
-            if !patience.wait().await {
+            if !majority.pause().await {
                 return Err(self.attempt(action).unavailable("no majority has yet what was there before"));
             }
         }
@@ -78,7 +79,7 @@ impl Server {
         collection: &str,
         ids: Vec<String>,
     ) -> Result<HashSet<String>> {
-        let found = self.find(action, collection, Query::ids(ids).only("_id"), |found| {
+        let found = self.find(action, collection, Query::ids(ids).only(&["_id"]), |found| {
             Ok(found.get_str("_id").unwrap_or_default().to_owned())
         });
         Ok(found.await?.into_iter().collect())

@@ -2,14 +2,12 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use mongodb::bson::doc;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    names::{parts_of, shard_id, shard_range},
+    names::{parts_of, shard_id},
     payload::{Packed, Payload},
-    records::decode,
-    server::{Query, Server},
+    server::Server,
 };
 use crate::{Insert, JobNumber, LedgerEntry, ShardId, ShardPlan, StoreError};
 
@@ -94,10 +92,8 @@ pub(super) async fn scan(
     from: u32,
     limit: usize,
 ) -> Result<Vec<LedgerEntry>> {
-    let (first, last) = shard_range(job, from);
-    let query = Query::page(doc! { "$gte": first, "$lte": last }, limit);
-    let page: Vec<Stored> =
-        server.find("scan the ledger", collection, query, |found| decode("the ledger entry", found)).await?;
+    let called = ("scan the ledger", "the ledger entry");
+    let page: Vec<Stored> = server.scan_shards(called, collection, (job, from), limit).await?;
     let mut entries = Vec::with_capacity(page.len());
     for stored in page {
         entries.push(complete(server, collection, stored).await?);

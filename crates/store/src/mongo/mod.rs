@@ -7,7 +7,7 @@
 //! | `rejected_rows` | rejected row | shard and position |
 //! | `ensemble_ledger` | settled shard | shard |
 //! | `ensemble_jobs`, `_counters`, `_checkpoints`, `_leases` | fenced document | its id |
-//! | each gold view by its name | cell | key in hex digits |
+//! | each gold view by its name | cell: its accumulators, and `row` (or `rows`) as readers see it | key in hex digits |
 //! | `ensemble_spool` | shard of a source that cannot be read twice | shard |
 //! | `ensemble_silver` | silver collection: its columns | its name |
 //! | `ensemble_store` | the store's format | `store` |

@@ -1,15 +1,16 @@
 //! Records that are written whole, by their serde form: one document each, under its id.
 
-use mongodb::bson::{Bson, Document, RawDocument, deserialize_from_slice, serialize_to_raw_document_buf};
+use mongodb::bson::{Bson, Document, RawDocument, deserialize_from_slice, doc, serialize_to_raw_document_buf};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     command::Verb,
     errors::corrupt,
+    names::shard_range,
     server::{Query, Server},
     writer::Writer,
 };
-use crate::StoreError;
+use crate::{JobNumber, StoreError};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -75,6 +76,23 @@ impl Server {
     ) -> Result<Option<T>> {
         let found = self.find(action, collection, Query::id(id), |found| decode("the record", found)).await?;
         Ok(found.into_iter().next())
+    }
+
+    /// A job's records from the shard `from` on, in the order of their shards, which their ids tell. `what` is what
+    /// errors call one.
+    ///
+    /// # Errors
+    /// Those of [`Server::find`] and [`decode`].
+    pub(super) async fn scan_shards<T: DeserializeOwned + Send>(
+        &self,
+        (action, what): (&'static str, &str),
+        collection: &str,
+        (job, from): (JobNumber, u32),
+        limit: usize,
+    ) -> Result<Vec<T>> {
+        let (first, last) = shard_range(job, from);
+        let query = Query::page(doc! { "$gte": first, "$lte": last }, limit);
+        self.find(action, collection, query, |found| decode(what, found)).await
     }
 
     /// Deletes the documents whose ids the condition lets through.

@@ -7,7 +7,7 @@ use std::{
 
 use mongodb::{
     Client, Database,
-    bson::{Document, RawDocument, RawDocumentBuf, doc},
+    bson::{Bson, Document, RawDocument, RawDocumentBuf, doc},
     error::ErrorKind,
 };
 use tokio::sync::Semaphore;
@@ -71,9 +71,10 @@ impl Query {
         Self { filter, is_sorted: true, limit: Some(limit.max(1)), fields: None }
     }
 
-    /// The same, of which only `_id` and this field are returned.
-    pub(super) fn only(self, field: &str) -> Self {
-        Self { fields: Some(doc! { field: 1 }), ..self }
+    /// The same, of which only `_id` and these fields are returned.
+    pub(super) fn only(self, fields: &[&str]) -> Self {
+        let fields = fields.iter().map(|field| ((*field).to_owned(), Bson::Int32(1))).collect();
+        Self { fields: Some(fields), ..self }
     }
 }
 

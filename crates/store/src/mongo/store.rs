@@ -165,6 +165,10 @@ impl Store for MongoStore {
         documents::delete(&self.server, documents::collection(&self.names, kind), id, expected).await
     }
 
+    fn keeps_gold_rows(&self) -> bool {
+        true
+    }
+
     async fn write_cells(&self, cells: Vec<GoldCell>) -> Result<()> {
         for cell in &cells {
             self.view(&cell.view)?;

@@ -2,9 +2,10 @@
 
 use bytes::Bytes;
 use ensemble_store::{
-    Decision, DocumentKind, ErrorClass, GoldCell, MongoStore, Store, StoreError, conformance::sample,
+    Decision, DocumentKind, ErrorClass, GoldCell, GoldRows, MongoStore, Store, StoreError, conformance::sample,
 };
-use mongodb::bson::{Document, doc};
+use mongodb::bson::{Bson, Document, doc};
+use serde_json::json;
 
 use crate::support::MongoFixture;
 
@@ -38,6 +39,54 @@ async fn records_read_well() {
     assert_eq!(letter.get_str("raw").unwrap(), "a;b");
     let job = found("ensemble_jobs", doc! { "_id": "j" }).await;
     assert_eq!(job, doc! { "_id": "j", "stamp": { "epoch": 1_i64, "version": 2_i64 }, "body": "{}" });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn gold_reads_well() {
+    let fixture = MongoFixture::new();
+    let store = fixture.store().await;
+    assert!(store.keeps_gold_rows());
+    let fields = |json: serde_json::Value| json.as_object().unwrap().clone();
+    let row = json!({"genre": "pop", "count": 2, "mean_x": 0.5, "stddev_x": null, "sum_x": "1", "live": true});
+    let pairs =
+        [json!({"field_a": "x", "field_b": "y", "n": 2, "r": -1.0}), json!({"field_a": "x", "n": 0, "r": null})];
+    let cell = |key: &'static str, version: u64, rows: Option<GoldRows>| GoldCell {
+        view: "view".to_owned(),
+        key: Bytes::from_static(key.as_bytes()),
+        stamp: sample::stamp(1, version),
+        cell: Bytes::from_static(b"cell"),
+        rows,
+    };
+    let one = cell("a", 1, Some(GoldRows::One(fields(row))));
+    let several = cell("b", 1, Some(GoldRows::Pairs(pairs.map(fields).to_vec())));
+    let hidden = cell("c", 1, None);
+    store.write_cells(vec![one.clone(), several.clone(), hidden.clone()]).await.unwrap();
+    let view = fixture.plain().await.collection::<Document>("view");
+    let found = |id: &'static str| {
+        let view = view.clone();
+        async move { view.find_one(doc! { "_id": id }).await.unwrap().unwrap() }
+    };
+    let expected = doc! {
+        "genre": "pop", "count": 2_i64, "mean_x": 0.5, "stddev_x": Bson::Null, "sum_x": "1", "live": true
+    };
+    let mean = doc! { "row.mean_x": { "$gt": 0.4 } };
+    assert_eq!(view.find_one(mean).await.unwrap().unwrap().get_document("row").unwrap(), &expected);
+    let several_found = found("62").await;
+    let expected: Vec<Bson> = vec![
+        doc! { "field_a": "x", "field_b": "y", "n": 2_i64, "r": -1.0 }.into(),
+        doc! { "field_a": "x", "n": 0_i64, "r": Bson::Null }.into(),
+    ];
+    assert_eq!(several_found.get_array("rows").unwrap(), &expected);
+    assert!(!several_found.contains_key("row"));
+    let hidden_found = found("63").await;
+    assert!(!hidden_found.contains_key("row") && !hidden_found.contains_key("rows"), "{hidden_found}");
+    // What counts is the cell: rows are not read back.
+    let cells = [&one, &several, &hidden].map(|cell| GoldCell { rows: None, ..cell.clone() });
+    assert_eq!(store.scan_cells("view", None, 10).await.unwrap(), cells);
+    // A cell that is hidden from now on keeps no row that is out of date, and a lower stamp brings none back.
+    store.write_cells(vec![cell("a", 2, None)]).await.unwrap();
+    store.write_cells(vec![one]).await.unwrap();
+    assert!(!found("61").await.contains_key("row"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -80,6 +129,7 @@ async fn views_leave_the_store_s_own_collections_alone() {
             key: Bytes::new(),
             stamp: sample::stamp(1, 1),
             cell: Bytes::from_static(b"cell"),
+            rows: None,
         };
         for error in
             [store.write_cells(vec![cell]).await.unwrap_err(), store.scan_cells(view, None, 1).await.unwrap_err()]

@@ -26,7 +26,7 @@ use super::{
     counts::{Counts, lock},
     frame::{EXHAUST_ALLOWED, Frame, OP_COMPRESSED, OP_QUERY, OP_REPLY},
     hello,
-    message::{Command, is_ok, reply, reply_document},
+    message::{Command, is_ok, reply, reply_document, without_documents},
     plan::Plan,
 };
 use crate::listener::{GateWatch, Serve, Way, connect};
@@ -200,6 +200,7 @@ impl Link<'_> {
                 self.send(answered(&frame, &error.answer(met.retryable_write)).bytes()).await
             }
             Some(Fault::WriteConcernError(error)) => self.reply_beside(frame, error, met.retryable_write).await,
+            Some(Fault::FindNothing) => self.reply_without_documents(frame).await,
             _ => self.send(frame.bytes()).await,
         }
     }
@@ -210,6 +211,17 @@ impl Link<'_> {
         match document.and_then(|document| error.beside(document, retryable_write)) {
             Some(answer) => {
                 self.fire(FaultKind::WriteConcernError);
+                self.send(answered(&frame, &answer).bytes()).await
+            }
+            None => self.send(frame.bytes()).await,
+        }
+    }
+
+    /// A reply that has no documents, or says that the command failed, stays as it is.
+    async fn reply_without_documents(&self, frame: Frame) -> io::Result<()> {
+        match reply_document(&frame).and_then(without_documents) {
+            Some(answer) => {
+                self.fire(FaultKind::FindNothing);
                 self.send(answered(&frame, &answer).bytes()).await
             }
             None => self.send(frame.bytes()).await,

@@ -1,6 +1,6 @@
 //! What frames say: the command of a request, the document of a reply, and replies of our own.
 
-use bson::{RawBsonRef, RawDocument, RawDocumentBuf};
+use bson::{RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
 
 use super::frame::{CHECKSUM_PRESENT, Frame, MORE_TO_COME, OP_MSG, OP_QUERY, OP_REPLY, i32_at};
 
@@ -81,6 +81,14 @@ pub(super) fn changed(document: &RawDocument, without: &[&str], with: &RawDocume
         changed.append(name, value);
     }
     Some(changed)
+}
+
+/// The answer to a `find` that found documents, with none of them; `None` for any other answer.
+pub(super) fn without_documents(answer: &RawDocument) -> Option<RawDocumentBuf> {
+    let cursor = answer.get_document("cursor").ok()?;
+    cursor.get_array("firstBatch").ok()?.into_iter().next()?.ok()?;
+    let empty = rawdoc! { "firstBatch": [], "id": 0_i64 };
+    changed(answer, &[], &rawdoc! { "cursor": changed(cursor, &[], &empty)? })
 }
 
 /// Whether the document says that the command succeeded.

@@ -159,6 +159,9 @@ pub enum Fault {
     /// The server works, and its reply, where it says `ok: 1`, gets this as its `writeConcernError`. Only for commands
     /// that write: drivers look for it nowhere else.
     WriteConcernError(ServerError),
+    /// A reply to `find` that has documents says that there are none: no majority has them yet. Only for `find`. Where
+    /// the server keeps a cursor for the rest, it waits until the server gives it up.
+    FindNothing,
     /// `hello` says something else. Only for rules of `hello`.
     ChangeHello(Vec<HelloChange>),
 }
@@ -175,6 +178,7 @@ impl Fault {
             Self::AnswerInstead(_) => FaultKind::AnswerInstead,
             Self::AnswerAfter(_) => FaultKind::AnswerAfter,
             Self::WriteConcernError(_) => FaultKind::WriteConcernError,
+            Self::FindNothing => FaultKind::FindNothing,
             Self::ChangeHello(_) => FaultKind::ChangeHello,
         }
     }
@@ -184,6 +188,7 @@ impl Fault {
         match self {
             Self::CutRequest | Self::DelayRequest(_) => true,
             Self::ChangeHello(_) => command.is_hello(),
+            Self::FindNothing => command.name == "find" && command.wants_reply,
             Self::WriteConcernError(_) => {
                 command.wants_reply && (WRITES.contains(&command.name) || DEFINITIONS.contains(&command.name))
             }
@@ -211,6 +216,8 @@ pub enum FaultKind {
     AnswerAfter,
     /// [`Fault::WriteConcernError`], for each reply that it was added to.
     WriteConcernError,
+    /// [`Fault::FindNothing`], for each reply that had documents.
+    FindNothing,
     /// [`Fault::ChangeHello`], for each reply that was changed.
     ChangeHello,
     /// [`Gate::Refuse`](super::Gate::Refuse), for each connection that was reset.

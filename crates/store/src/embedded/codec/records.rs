@@ -130,7 +130,8 @@ pub(in crate::embedded) fn cell_value(cell: &GoldCell) -> Bytes {
 pub(in crate::embedded) fn decode_cell(view: &str, key: &[u8], value: &[u8]) -> Result<GoldCell, Damaged> {
     let key = key.get(2 + view.len()..).ok_or(Damaged("its key is too short"))?;
     let (stamp, cell) = split_stamp(value)?;
-    Ok(GoldCell { view: view.to_owned(), key: Bytes::copy_from_slice(key), stamp, cell: Bytes::copy_from_slice(cell) })
+    let (key, cell) = (Bytes::copy_from_slice(key), Bytes::copy_from_slice(cell));
+    Ok(GoldCell { view: view.to_owned(), key, stamp, cell, rows: None })
 }
 
 fn bounded(key: Vec<u8>, what: &str) -> Result<Bytes, StoreError> {

@@ -192,6 +192,22 @@ async fn a_write_that_failed_gets_no_write_concern_error() {
 }
 
 #[tokio::test]
+async fn what_a_find_has_found_is_hidden() {
+    let (server, proxy, mut client) = chain().await;
+    proxy.add(Rule::new(When::any(), Fault::FindNothing));
+    let answer = client.call(&rawdoc! { "find": "albums", "$db": "music" }).await;
+    let cursor = answer.get_document("cursor").unwrap();
+    assert_eq!(cursor.to_owned(), rawdoc! { "ns": "music.albums", "firstBatch": [], "id": 0_i64 });
+    assert_eq!(answer.get_f64("ok").unwrap(), 1.0);
+    assert_eq!(server.got().commands, ["find"]);
+    assert_eq!(proxy.fired(), once(FaultKind::FindNothing));
+    // What has found nothing, and what is no find, stays as it is.
+    assert_eq!(client.call(&rawdoc! { "find": "tracks", "$db": "music" }).await, rawdoc! { "n": 1, "ok": 1.0 });
+    assert_eq!(client.call(&insert()).await.get_i32("n").unwrap(), 1);
+    assert_eq!(proxy.fired(), once(FaultKind::FindNothing));
+}
+
+#[tokio::test]
 async fn a_request_without_a_reply_meets_no_fault_of_replies() {
     let (server, proxy, mut client) = chain().await;
     proxy.add(on_insert(Fault::DropReply));
