@@ -40,3 +40,5 @@ cargo test --locked -p ensemble-testkit --all-features --test mongodb
 cargo test --locked -p ensemble-testkit --all-features --test kafka -- --test-threads 1
 cargo test --locked -p ensemble --test servers
 "$here/end_to_end.sh" --kills 3
+"$here/cluster.sh" --kills 6
+"$here/python_client.sh"

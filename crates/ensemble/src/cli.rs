@@ -131,8 +131,8 @@ pub(crate) struct SupervisorArgs {
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) http_listen: Option<String>,
     /// How many workers this process runs beside those that dial it
-    #[arg(long, value_name = "N")]
-    pub(crate) workers: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=256))]
+    pub(crate) workers: Option<u16>,
 }
 
 #[derive(Debug, Args)]
@@ -150,8 +150,8 @@ pub(crate) struct WorkerArgs {
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) http_listen: Option<String>,
     /// How many shards are judged at the same time; without it one for each processor
-    #[arg(long, value_name = "N")]
-    pub(crate) validators: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) validators: Option<u16>,
 }
 
 /// Which server.
@@ -175,7 +175,7 @@ pub(crate) struct ReadArgs {
 impl ReadArgs {
     /// The server to ask; a store that is named is read itself.
     pub(crate) fn server(&self) -> Option<&str> {
-        self.server.server.as_deref().filter(|_| self.store.store.is_none())
+        self.server.server.as_deref().filter(|server| !server.is_empty() && self.store.store.is_none())
     }
 
     /// What is named here, or else there.

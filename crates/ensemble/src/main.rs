@@ -6,7 +6,6 @@ mod cli;
 mod commands;
 mod exit;
 mod letters;
-mod measures;
 mod node;
 mod output;
 mod progress;

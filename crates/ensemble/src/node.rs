@@ -1,11 +1,12 @@
 //! Wiring: a supervisor and its workers in one process, and what every command starts with.
 
-use std::{io::IsTerminal, num::NonZeroUsize, sync::Arc, time::Duration};
+use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
 use ensemble_contract::{Contract, builtin, builtin_names, nearest};
 use ensemble_protocol::in_process;
 use ensemble_store::{Clock, SystemClock};
 use ensemble_supervisor::{SupervisorHandle, SupervisorOptions};
+use ensemble_telemetry::{Telemetry, TelemetryOptions, install_measures};
 use ensemble_worker::{Committer, WorkerArgs, WorkerHandle};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -134,15 +135,23 @@ pub(crate) async fn interruptible<T>(future: impl Future<Output = Result<T, Fail
 
 /// Starts logging to stderr.
 pub(crate) fn init_logging(settings: &Settings) -> Result<(), Failure> {
-    let filter = tracing_subscriber::EnvFilter::try_new(&settings.log.filter)
-        .map_err(|e| Failure::could_not_start(anyhow::anyhow!("the setting log.filter is wrong: {e}")))?;
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false)
-        .init();
-    Ok(())
+    let options =
+        TelemetryOptions { filter: &settings.log.filter, otlp_endpoint: "", service: "ensemble", instance: "" };
+    Telemetry::start(&options).map(drop).map_err(Failure::could_not_start)
+}
+
+/// Starts all that a process that serves tells of itself. Inside a runtime.
+pub(crate) fn init_telemetry(settings: &Settings, service: &'static str, instance: &str) -> Result<Telemetry, Failure> {
+    install_measures().map_err(Failure::could_not_start)?;
+    let otlp_endpoint = &settings.telemetry.otlp_endpoint;
+    let options = TelemetryOptions { filter: &settings.log.filter, otlp_endpoint, service, instance };
+    Telemetry::start(&options).map_err(Failure::could_not_start)
+}
+
+/// Sends what has not been sent, off the runtime's threads.
+pub(crate) async fn end_telemetry(telemetry: Telemetry) {
+    // It says itself what goes wrong.
+    let _ = tokio::task::spawn_blocking(|| telemetry.stop()).await;
 }
 
 /// The signals that ask a process to end.

@@ -4,11 +4,12 @@ use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Router, extract::State, http::StatusCode, routing::get};
 use ensemble_supervisor::{Desk, routes, worker_routes};
+use ensemble_telemetry::render_measures;
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{service::Routes, transport::Server};
 
-use crate::{exit::Failure, measures, settings::SupervisorSettings};
+use crate::{exit::Failure, settings::SupervisorSettings};
 
 /// A peer that does not answer within two of these is gone.
 const KEEPALIVE: Duration = Duration::from_secs(5);
@@ -109,7 +110,7 @@ pub(crate) async fn serve_health(listener: TcpListener, is_ready: watch::Receive
     let router = Router::new()
         .route("/healthz", get(async || "alive\n"))
         .route("/readyz", get(ready))
-        .route("/metrics", get(async || measures::render()))
+        .route("/metrics", get(async || render_measures()))
         .with_state(is_ready);
     if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stopped(stop)).await {
         tracing::error!(%error, "health is no longer served");

@@ -33,6 +33,7 @@ pub(crate) struct Settings {
     pub(crate) leases: LeasesSettings,
     pub(crate) gold: GoldSettings,
     pub(crate) log: LogSettings,
+    pub(crate) telemetry: TelemetrySettings,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,6 +108,12 @@ pub(crate) struct GoldSettings {
 #[serde(deny_unknown_fields)]
 pub(crate) struct LogSettings {
     pub(crate) filter: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TelemetrySettings {
+    pub(crate) otlp_endpoint: String,
 }
 
 /// What the command line says about settings.

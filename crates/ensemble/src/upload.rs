@@ -93,10 +93,13 @@ impl Upload<'_> {
         mut durable_is: impl FnMut(u64),
     ) -> Result<u64, Failure> {
         let mut reading = Reading::new(source);
-        let mut last_news = Instant::now();
+        let (mut furthest, mut last_news) = (0, Instant::now());
         loop {
             let mut heard = |durable| {
-                last_news = Instant::now();
+                // A server that answers and keeps nothing is none.
+                if durable > furthest {
+                    (furthest, last_news) = (durable, Instant::now());
+                }
                 durable_is(durable);
             };
             match self.stream(&mut reading, &mut heard).await {

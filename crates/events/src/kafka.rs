@@ -34,6 +34,7 @@ use std::{
 };
 
 use ensemble_store::JobId;
+use ensemble_telemetry::traceparent;
 use tokio::{
     sync::{Mutex, OwnedSemaphorePermit, Semaphore},
     task::spawn_blocking,
@@ -143,9 +144,11 @@ impl KafkaLog {
         turn: OwnedSemaphorePermit,
     ) -> Result<(), EventsError> {
         let (topics, max_message_bytes) = (self.topics.clone(), u64::from(self.options.max_message_bytes));
+        let traceparent = traceparent();
         let sent = spawn_blocking(move || {
-            let deliveries = &deliveries;
-            let sending = Sending { events: &events, topics: &topics, deliveries, deadline, max_message_bytes };
+            let (deliveries, traceparent) = (&deliveries, traceparent.as_deref());
+            let sending =
+                Sending { events: &events, topics: &topics, deliveries, deadline, max_message_bytes, traceparent };
             let sent = session.send_all(&sending);
             deliveries.end();
             drop(turn);

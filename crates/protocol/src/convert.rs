@@ -81,7 +81,7 @@ impl TryFrom<v1::ShardPlan> for ShardPlan {
 
 impl From<ShardId> for v1::ShardFinished {
     fn from(shard: ShardId) -> Self {
-        Self { job_number: shard.job.0, shard_number: shard.number }
+        Self { job_number: shard.job.0, shard_number: shard.number, traceparent: String::new() }
     }
 }
 

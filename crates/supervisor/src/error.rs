@@ -25,6 +25,9 @@ pub enum SupervisorError {
     /// Gold's sums do not fit, or stored ones cannot be read.
     #[error(transparent)]
     Gold(#[from] GoldError),
+    /// A supervisor is in office, and is not to be disturbed.
+    #[error("supervisor {0} is in office over this store; hand jobs to it with --server, or stop it first")]
+    Held(String),
     /// Another supervisor is in office: this one changes nothing any more.
     #[error("another supervisor has taken over the store; this one has stopped")]
     Deposed,
@@ -51,7 +54,7 @@ impl SupervisorError {
             Self::Store(e) => e.class(),
             Self::Events(e) => e.class(),
             Self::Source(e) => e.class(),
-            Self::Contract(_) => ErrorClass::Invalid,
+            Self::Contract(_) | Self::Held(_) => ErrorClass::Invalid,
             Self::Gold(_) | Self::Document { .. } => ErrorClass::Fatal,
             // Another supervisor answers, or this actor's successor does.
             Self::Deposed | Self::Spawn(_) | Self::NoAnswer(_) => ErrorClass::Transient,

@@ -198,7 +198,7 @@ impl JobActorState {
             return Ok(());
         }
         let lease_ms = u64::try_from(self.options.lease.as_millis()).unwrap_or(u64::MAX);
-        offer.session.assign(JobRef(self.myself.clone()), Arc::clone(&self.spec), lease_ms, leases);
+        offer.assign(JobRef(self.myself.clone()), Arc::clone(&self.spec), lease_ms, leases);
         Ok(())
     }
 

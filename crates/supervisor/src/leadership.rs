@@ -67,6 +67,8 @@ impl Candidate {
                     told = by;
                 }
                 Err(SupervisorError::Store(e)) if e.class() == ErrorClass::Transient => {
+                    // What was not watched may have moved.
+                    seen = None;
                     if told != e.to_string() {
                         told = e.to_string();
                         waits(&told);
@@ -101,6 +103,27 @@ impl Candidate {
         }
         let office = Office::of_epoch(Arc::clone(&self.store), stamp.epoch);
         Ok(Attempt::Taken(Term { office, holder: self.holder.clone(), stamp }))
+    }
+}
+
+/// Waits until a supervisor that holds a lease on the office has been silent for the lease's time.
+///
+/// # Errors
+/// [`SupervisorError::Held`] where it is not; those of the store.
+pub(crate) async fn wait_for_silence(store: &dyn Store) -> Result<(), SupervisorError> {
+    let mut seen: Option<(Stamp, Instant)> = None;
+    loop {
+        let Some(stored) = store.document(DocumentKind::Leadership, LEADERSHIP).await? else { return Ok(()) };
+        let holder: Holder = serde_json::from_slice(&stored.body).unwrap_or_default();
+        let lease = Duration::from_millis(holder.lease_ms);
+        let (stamp, since) = *seen.get_or_insert((stored.stamp, Instant::now()));
+        if stamp != stored.stamp {
+            return Err(SupervisorError::Held(holder.name));
+        }
+        if holder.released || since.elapsed() >= lease {
+            return Ok(());
+        }
+        sleep((lease / 20).clamp(Duration::from_millis(10), Duration::from_secs(1))).await;
     }
 }
 
@@ -141,15 +164,21 @@ impl Term {
     }
 
     async fn renew(&mut self) -> Result<bool, SupervisorError> {
-        let next = Stamp { version: self.stamp.version + 1, ..self.stamp };
-        let store = &**self.office.store();
-        let renewed = write(store, Some(self.stamp), next, &self.holder).await?
-            // Its own write, where an answer was lost.
-            || store.document(DocumentKind::Leadership, LEADERSHIP).await?.is_some_and(|d| d.stamp == next);
-        if renewed {
-            self.stamp = next;
+        let store = Arc::clone(self.office.store());
+        loop {
+            let next = Stamp { version: self.stamp.version + 1, ..self.stamp };
+            if write(&*store, Some(self.stamp), next, &self.holder).await? {
+                self.stamp = next;
+                return Ok(true);
+            }
+            // Its own earlier write, where the answer was lost or nobody waited for it: this one comes on top.
+            match store.document(DocumentKind::Leadership, LEADERSHIP).await? {
+                Some(stored) if stored.stamp.epoch == self.stamp.epoch && stored.stamp > self.stamp => {
+                    self.stamp = stored.stamp;
+                }
+                _ => return Ok(false),
+            }
         }
-        Ok(renewed)
     }
 
     /// Leaves the office, so that nobody has to wait for the lease's end.

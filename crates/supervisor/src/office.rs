@@ -9,7 +9,7 @@ use std::sync::{
 use ensemble_store::{Document, DocumentKind, Epoch, JobNumber, Stamp, Store};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::SupervisorError;
+use crate::{SupervisorError, leadership};
 
 pub(crate) const LEADERSHIP: &str = "supervisor";
 const JOB_COUNTER: &str = "jobs";
@@ -29,11 +29,14 @@ struct JobCounter {
 }
 
 impl Office {
-    /// Takes office: raises the epoch, which fences whoever was in office before.
+    /// Takes office: raises the epoch, which fences whoever was in office before. A supervisor that holds a lease on it
+    /// has to be silent for the lease's time.
     ///
     /// # Errors
-    /// Those of the store; [`SupervisorError::Deposed`] where somebody else takes office at the same moment.
+    /// Those of the store; [`SupervisorError::Held`] where a supervisor is in office; [`SupervisorError::Deposed`] where
+    /// somebody else takes office at the same moment.
     pub async fn take(store: Arc<dyn Store>) -> Result<Self, SupervisorError> {
+        leadership::wait_for_silence(&*store).await?;
         let before = store.document(DocumentKind::Leadership, LEADERSHIP).await?;
         let epoch = Epoch(before.as_ref().map_or(0, |d| d.stamp.epoch.0) + 1);
         let document =
@@ -58,6 +61,20 @@ impl Office {
     /// The same term, its documents written through another handle of the same store.
     pub(crate) fn over(&self, store: Arc<dyn Store>) -> Self {
         Self { store, ..self.clone() }
+    }
+
+    /// Makes sure that nobody else was in office before now. Whoever takes office after this reads what was written before
+    /// it, so a document that has just been written is not lost on the successor.
+    ///
+    /// # Errors
+    /// [`SupervisorError::Deposed`]; those of the store.
+    pub(crate) async fn confirm(&self) -> Result<(), SupervisorError> {
+        let stored = self.store.document(DocumentKind::Leadership, LEADERSHIP).await?;
+        if stored.is_some_and(|d| d.stamp.epoch == self.epoch) {
+            return Ok(());
+        }
+        self.depose();
+        Err(SupervisorError::Deposed)
     }
 
     /// Whether somebody else is known to have taken office.

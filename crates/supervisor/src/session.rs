@@ -12,9 +12,11 @@ use ensemble_protocol::{
     v1::{self, supervisor_message, worker_message},
 };
 use ensemble_store::{Clock, JobNumber, Retry, ShardId, Store};
+use ensemble_telemetry::{follow, traceparent};
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SpawnErr};
 use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::{sync::mpsc, task::JoinSet};
+use tracing::{Instrument, Span};
 
 use crate::{
     AggregatorHandle, Lease,
@@ -33,6 +35,25 @@ pub(crate) struct Offer {
     pub(crate) credit_bytes: u64,
     /// The worker holds nothing: it takes one shard of any size.
     pub(crate) whole: bool,
+    answered: bool,
+}
+
+impl Offer {
+    /// Answers it; without leases the session waits until it has more credit. A session that is gone has released what
+    /// it held already, and never gets these: the job sees to that when it hears of the session's end.
+    pub(crate) fn assign(mut self, job: JobRef, spec: Arc<v1::JobSpec>, lease_ms: u64, leases: Vec<Lease>) {
+        self.answered = true;
+        let _ = self.session.actor.cast(SessionMsg::Assign { job, spec, lease_ms, leases });
+    }
+}
+
+impl Drop for Offer {
+    /// Whoever had it is gone: the session offers again.
+    fn drop(&mut self) {
+        if !self.answered {
+            let _ = self.session.actor.cast(SessionMsg::Unanswered);
+        }
+    }
 }
 
 /// Speaks to a session.
@@ -48,12 +69,6 @@ impl SessionRef {
         let supervisor = args.supervisor.get_cell();
         let (actor, _) = Actor::spawn_linked(None, Session, args, supervisor).await?;
         Ok(Self { id, actor })
-    }
-
-    /// Answers an offer; without leases it waits until it has more credit. A session that is gone has released what it
-    /// held already, and never gets these: the job sees to that when it hears of the session's end.
-    pub(crate) fn assign(&self, job: JobRef, spec: Arc<v1::JobSpec>, lease_ms: u64, leases: Vec<Lease>) {
-        let _ = self.actor.cast(SessionMsg::Assign { job, spec, lease_ms, leases });
     }
 
     pub(crate) fn job_ended(&self, job: JobNumber) {
@@ -87,6 +102,8 @@ pub(crate) enum SessionMsg {
     LinkClosed,
     /// From a job, once for each offer.
     Assign { job: JobRef, spec: Arc<v1::JobSpec>, lease_ms: u64, leases: Vec<Lease> },
+    /// From an offer that nobody has answered.
+    Unanswered,
     /// From the supervisor.
     JobEnded(JobNumber),
     /// From the supervisor: no more leases.
@@ -111,6 +128,26 @@ struct SessionState {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     tasks: JoinSet<()>,
+    counted: Option<Counted>,
+}
+
+/// A worker among those that are measured, as long as it is linked, however its session ends.
+struct Counted(f64);
+
+impl Counted {
+    fn new(credit_bytes: u64) -> Self {
+        let credit = credit_bytes as f64;
+        metrics::gauge!("ensemble_workers").increment(1);
+        metrics::gauge!("ensemble_worker_credit_bytes").increment(credit);
+        Self(credit)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        metrics::gauge!("ensemble_workers").decrement(1);
+        metrics::gauge!("ensemble_worker_credit_bytes").decrement(self.0);
+    }
 }
 
 impl Actor for Session {
@@ -149,6 +186,7 @@ impl Actor for Session {
             store: args.store,
             clock: args.clock,
             tasks,
+            counted: None,
         })
     }
 
@@ -162,6 +200,10 @@ impl Actor for Session {
             SessionMsg::FromWorker(message) => state.on_message(message).await?,
             SessionMsg::LinkClosed => myself.stop(Some("the link is closed".into())),
             SessionMsg::Assign { job, spec, lease_ms, leases } => state.assign(job, &spec, lease_ms, leases).await?,
+            SessionMsg::Unanswered => {
+                state.asked = false;
+                state.ask();
+            }
             SessionMsg::JobEnded(job) => state.forget(job).await?,
             SessionMsg::Drain => state.drain().await?,
         }
@@ -169,10 +211,6 @@ impl Actor for Session {
     }
 
     async fn post_stop(&self, _: ActorRef<SessionMsg>, state: &mut SessionState) -> Result<(), ActorProcessingErr> {
-        if state.credit_bytes > 0 {
-            metrics::gauge!("ensemble_workers").decrement(1);
-            metrics::gauge!("ensemble_worker_credit_bytes").decrement(state.credit_bytes as f64);
-        }
         state.tasks.shutdown().await;
         Ok(())
     }
@@ -182,7 +220,11 @@ impl SessionState {
     async fn on_message(&mut self, message: v1::WorkerMessage) -> Result<(), ActorProcessingErr> {
         match message.message {
             Some(worker_message::Message::Hello(hello)) => return self.on_hello(hello),
-            Some(worker_message::Message::Finished(shard)) => self.on_finished(ShardId::from(&shard)),
+            Some(worker_message::Message::Finished(shard)) => {
+                let span = tracing::info_span!("fold", shard = %ShardId::from(&shard));
+                follow(&span, &shard.traceparent);
+                self.on_finished(ShardId::from(&shard), span);
+            }
             Some(worker_message::Message::Failed(failed)) => {
                 let shard = ShardId { job: JobNumber(failed.job_number), number: failed.shard_number };
                 let class = failed.class();
@@ -213,20 +255,19 @@ impl SessionState {
         }
         self.worker = hello.worker_id;
         self.credit_bytes = hello.credit_bytes;
-        metrics::gauge!("ensemble_workers").increment(1);
-        metrics::gauge!("ensemble_worker_credit_bytes").increment(self.credit_bytes as f64);
+        self.counted = Some(Counted::new(hello.credit_bytes));
         self.ask();
         Ok(())
     }
 
     /// The message is only a hint: what counts is the entry in the ledger.
-    fn on_finished(&mut self, shard: ShardId) {
+    fn on_finished(&mut self, shard: ShardId, span: Span) {
         let (store, clock) = (Arc::clone(&self.store), Arc::clone(&self.clock));
         let (aggregator, session) = (self.aggregator.clone(), self.me.id);
         let Some(job) = self.jobs.get(&shard.job).cloned() else { return };
         self.held.remove(&shard);
         while self.tasks.try_join_next().is_some() {}
-        self.tasks.spawn(async move {
+        let read_and_fold = async move {
             let deadline_us = clock.now_us() + LEDGER_TIMEOUT.as_micros() as i64;
             let entry = Retry::until(&*clock, deadline_us).run(|| store.ledger(shard)).await;
             match entry {
@@ -241,7 +282,8 @@ impl SessionState {
                     job.cast(JobMsg::Released { session, numbers: vec![shard.number] });
                 }
             }
-        });
+        };
+        self.tasks.spawn(read_and_fold.instrument(span));
     }
 
     fn on_heartbeat(&mut self, beat: &v1::Heartbeat) {
@@ -283,11 +325,15 @@ impl SessionState {
         metrics::counter!("ensemble_leases_total").increment(leases.len() as u64);
         for lease in leases {
             self.held.insert(lease.plan.shard, lease.bytes.len() as u64);
+            let span =
+                tracing::info_span!("lease", shard = %lease.plan.shard, attempt = lease.attempt, worker = self.worker);
+            let traceparent = span.in_scope(traceparent).unwrap_or_default();
             self.say(supervisor_message::Message::Lease(v1::Lease {
                 plan: Some((&lease.plan).into()),
                 bytes: lease.bytes,
                 lease_ms,
                 attempt: lease.attempt,
+                traceparent,
             }))
             .await?;
         }
@@ -315,8 +361,10 @@ impl SessionState {
             return;
         }
         self.asked = true;
-        let offer = Offer { session: self.me.clone(), credit_bytes: free, whole: self.held.is_empty() };
-        let _ = self.supervisor.cast(SupervisorMsg::Offer(offer));
+        let offer =
+            Offer { session: self.me.clone(), credit_bytes: free, whole: self.held.is_empty(), answered: false };
+        // A supervisor that is gone takes its sessions with it.
+        self.draining |= self.supervisor.cast(SupervisorMsg::Offer(offer)).is_err();
     }
 
     /// The link is bounded; a worker that does not read holds its own session back and nobody else's.

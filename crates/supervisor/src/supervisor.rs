@@ -19,8 +19,8 @@ use crate::{
     table::SessionId,
 };
 
-/// How long a call to the supervisor may take.
-const CALL_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a call to the supervisor may take: it may be reading the ledger of a large job.
+const CALL_TIMEOUT: Duration = Duration::from_secs(600);
 /// The largest weight of a job.
 pub(crate) const MAX_WEIGHT: u32 = 100;
 /// What an offer costs a job of weight 1.
@@ -77,6 +77,11 @@ impl JobHandle {
         // A job that is gone without a word has left its last status behind.
         let _ = status.wait_for(|s| s.over).await;
         status.borrow().clone()
+    }
+
+    /// Whether this and the other speak to the same actor: a job that is resumed has a new one.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.status.same_channel(&other.status)
     }
 
     /// Settles what was leased and ends the job.
@@ -184,6 +189,7 @@ impl SupervisorHandle {
             totals: None,
         };
         let stamp = self.office.write(DocumentKind::Job, &record.id.to_string(), None, &record).await?;
+        self.office.confirm().await?;
         Ok((self.start_job(stamp, record.clone(), stream, None).await?, record))
     }
 
@@ -304,7 +310,7 @@ struct SupervisorArgs {
 
 struct Entry {
     number: JobNumber,
-    job: JobRef,
+    job: JobHandle,
     has_work: bool,
     /// What an offer adds to `passed`: the less, the more offers the job gets.
     stride: u64,
@@ -379,6 +385,8 @@ impl Actor for Supervisor {
             _ => return Ok(()),
         };
         state.session_gone(who);
+        // A job that failed is resumed by whoever asks for it.
+        state.jobs.retain(|entry| !entry.job.job.is(who));
         Ok(())
     }
 }
@@ -404,6 +412,14 @@ impl SupervisorState {
         start: StartJob,
     ) -> Result<JobHandle, SupervisorError> {
         let number = start.record.number;
+        // One that is being worked on is not begun a second time: the two would depose each other.
+        self.jobs.retain(|e| e.number != number || !e.job.status.borrow().over);
+        if let Some(entry) = self.jobs.iter().find(|e| e.number == number) {
+            if let Some(ending) = start.ending {
+                entry.job.stop(ending);
+            }
+            return Ok(entry.job.clone());
+        }
         let stride = STRIDE / u64::from(start.record.weight.clamp(1, MAX_WEIGHT));
         let (job, status) = JobRef::spawn(JobArgs {
             record: start.record,
@@ -419,8 +435,9 @@ impl SupervisorState {
             supervisor: myself,
         })
         .await?;
+        let job = JobHandle { job, status };
         self.jobs.push(Entry { number, job: job.clone(), has_work: false, stride, passed: self.passed });
-        Ok(JobHandle { job, status })
+        Ok(job)
     }
 
     /// Gives an offer to the next job that has work, or keeps it.
@@ -429,7 +446,7 @@ impl SupervisorState {
             Some(entry) => {
                 self.passed = entry.passed;
                 entry.passed += entry.stride;
-                entry.job.cast(JobMsg::Take(offer));
+                entry.job.job.cast(JobMsg::Take(offer));
             }
             None => self.idle.push(offer),
         }
@@ -460,7 +477,7 @@ impl SupervisorState {
         let session = self.sessions.swap_remove(at);
         self.idle.retain(|offer| offer.session.id != session.id);
         for entry in &self.jobs {
-            entry.job.cast(JobMsg::SessionGone(session.id));
+            entry.job.job.cast(JobMsg::SessionGone(session.id));
         }
     }
 }

@@ -49,6 +49,8 @@ pub(crate) enum UploadError {
     Gap { offset: u64, durable: u64 },
     #[error("the file is said to have {said} bytes, and {received} were sent")]
     Length { said: u64, received: u64 },
+    #[error("upload {name} has other bytes from {offset} on: the file has changed; choose another name for it")]
+    OtherBytes { name: String, offset: u64 },
     #[error("upload {name} is the file {stored:?}, and not {asked:?}; choose another name for another file")]
     OtherFile { name: String, stored: String, asked: String },
 }
@@ -143,7 +145,10 @@ impl Receiver {
             return Err(UploadError::Gap { offset, durable: self.durable });
         }
         let known = usize::try_from(received - offset).unwrap_or(usize::MAX);
-        let Some(fresh) = bytes.get(known..).filter(|_| !self.complete) else { return Ok(false) };
+        let Some(fresh) = bytes.get(known..) else { return Ok(false) };
+        if self.complete && !fresh.is_empty() {
+            return Err(UploadError::OtherBytes { name: self.name.clone(), offset: self.durable });
+        }
         self.pending.extend_from_slice(fresh);
         let before = self.durable;
         while self.pending.len() as u64 >= PIECE_BYTES {
@@ -153,10 +158,23 @@ impl Receiver {
         Ok(self.durable > before)
     }
 
+    /// Stores the next piece. Another stream may have been faster with the same bytes; with others it sends another file.
     async fn keep(&mut self, piece: Bytes) -> Result<(), UploadError> {
         let (id, length) = (piece_id(&self.name, self.durable / PIECE_BYTES), piece.len() as u64);
-        // Another stream may have been faster, with the same bytes: they come from one file.
-        self.office.try_write(DocumentKind::Upload, &id, None, piece).await?;
+        while !self.office.try_write(DocumentKind::Upload, &id, None, piece.clone()).await? {
+            let store = self.office.store();
+            let stored = store.document(DocumentKind::Upload, &id).await.map_err(SupervisorError::from)?;
+            match stored {
+                Some(stored) if stored.body == piece => break,
+                // The end of a file that did not come to be whole: its head has no length, and was looked at.
+                Some(stale) if (stale.body.len() as u64) < PIECE_BYTES => {
+                    let deleted = store.delete_document(DocumentKind::Upload, &id, stale.stamp).await;
+                    deleted.map_err(SupervisorError::from)?;
+                }
+                Some(_) => return Err(UploadError::OtherBytes { name: self.name.clone(), offset: self.durable }),
+                None => {}
+            }
+        }
         self.durable += length;
         Ok(())
     }
@@ -167,34 +185,30 @@ impl Receiver {
         if received != length {
             return Err(UploadError::Length { said: length, received });
         }
-        if self.complete {
-            return Ok(());
-        }
-        if !self.pending.is_empty() {
-            let piece = self.pending.split().freeze();
-            self.replace_last(piece).await?;
-        }
-        let store = &**self.office.store();
-        let stored = office::read::<Head>(store, DocumentKind::Upload, &self.name).await?;
-        let head = Head { file_name: self.file_name.clone(), length: Some(length) };
-        if let Some((stamp, _)) = stored.filter(|(_, stored)| *stored != head) {
+        let store = Arc::clone(self.office.store());
+        let mut last_is_kept = self.pending.is_empty();
+        loop {
+            // A file that is whole stays as it is: a job may have begun over it.
+            let stored = office::read::<Head>(&*store, DocumentKind::Upload, &self.name).await?;
+            let Some((stamp, stored)) = stored else { return Err(unreadable(&self.name, "it is gone again").into()) };
+            if let Some(stored) = stored.length {
+                self.complete = true;
+                self.durable = stored;
+                return if stored == length {
+                    Ok(())
+                } else {
+                    Err(UploadError::Length { said: length, received: stored })
+                };
+            }
+            if !std::mem::replace(&mut last_is_kept, true) {
+                let piece = self.pending.split().freeze();
+                self.keep(piece).await?;
+            }
+            let head = Head { file_name: self.file_name.clone(), length: Some(length) };
             let body = serde_json::to_vec(&head).map_err(|e| unreadable(&self.name, e))?;
+            // Where it does not, another stream was faster: what it wrote is looked at.
             self.office.try_write(DocumentKind::Upload, &self.name, Some(stamp), body.into()).await?;
         }
-        self.complete = true;
-        Ok(())
-    }
-
-    /// The last piece, which an upload that did not come to its end may have left behind with another length.
-    async fn replace_last(&mut self, piece: Bytes) -> Result<(), UploadError> {
-        let id = piece_id(&self.name, self.durable / PIECE_BYTES);
-        let store = &**self.office.store();
-        if let Some(stale) = store.document(DocumentKind::Upload, &id).await.map_err(SupervisorError::from)?
-            && stale.body != piece
-        {
-            store.delete_document(DocumentKind::Upload, &id, stale.stamp).await.map_err(SupervisorError::from)?;
-        }
-        self.keep(piece).await
     }
 }
 

@@ -13,6 +13,8 @@ use ensemble_store::{
 };
 use ensemble_validation::{Fold, JobContext, ValidatedShard, validate};
 
+use tracing::{Instrument, info_span};
+
 use crate::{
     CommitError,
     claims::{Outcome, Standing, claim_all},
@@ -65,7 +67,8 @@ impl Committer {
         let panicked = validated.panicked.clone();
         let mine = DecisionRecord { plan: plan.clone(), decision: Decision::Process { bytes, panicked } };
         // The first decision is to be obeyed, also where it saw another plan, other bytes or other panics.
-        let DecisionRecord { plan: first, decision } = decide(store, &mut retry, mine).await?;
+        let DecisionRecord { plan: first, decision } =
+            decide(store, &mut retry, mine).instrument(info_span!("decide")).await?;
         let mut validated = match decision {
             Decision::Aside { reason, .. } => {
                 let entry = LedgerEntry::set_aside(first, reason, self.clock.now_us());
@@ -82,15 +85,17 @@ impl Committer {
         };
         retry.progressed();
         stages.done("decide");
-        let outcomes = claim_all(store, &mut retry, &job.contract.silver, &validated.claims).await?;
+        let outcomes = claim_all(store, &mut retry, &job.contract.silver, &validated.claims)
+            .instrument(info_span!("claim"))
+            .await?;
         retry.progressed();
         stages.done("claim");
         let gold = std::mem::take(&mut validated.gold);
         let entry = self.entry(&job, first, &validated, gold, &outcomes)?;
-        self.deliver(&job, &entry.plan, validated, outcomes, &mut retry).await?;
+        self.deliver(&job, &entry.plan, validated, outcomes, &mut retry).instrument(info_span!("deliver")).await?;
         retry.progressed();
         stages.done("deliver");
-        let entry = settle(store, &mut retry, entry).await?;
+        let entry = settle(store, &mut retry, entry).instrument(info_span!("settle")).await?;
         stages.done("settle");
         count(&entry);
         Ok(entry)

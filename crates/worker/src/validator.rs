@@ -13,6 +13,8 @@ use ractor::{
     factory::{Factory, FactoryArguments, FactoryRef, Job, Worker, WorkerId, queues, routing, worker_builder},
 };
 
+use tracing::Span;
+
 use crate::worker::WorkerMsg;
 
 /// A shard to judge.
@@ -23,6 +25,8 @@ pub(crate) struct ValidateShard {
     pub(crate) bytes: Bytes,
     /// Whether the bytes came over a network, so that their hash has to be checked.
     pub(crate) check_hash: bool,
+    /// What the shard's work is traced under.
+    pub(crate) span: Span,
 }
 
 /// What became of a shard in the validator.
@@ -82,16 +86,18 @@ impl Worker for Validator {
         Job { key, msg, .. }: Job<ShardId, ValidateShard>,
         worker: &mut Self::State,
     ) -> Result<ShardId, ActorProcessingErr> {
-        let ValidateShard { job, plan, bytes, check_hash } = msg;
+        let ValidateShard { job, plan, bytes, check_hash, span } = msg;
         let begun = Instant::now();
         let message = {
             let (job, plan, bytes) = (Arc::clone(&job), plan.clone(), bytes.clone());
+            let validate = tracing::info_span!(parent: &span, "validate");
             // Judging is work for a processor, not for the runtime's threads.
-            tokio::task::spawn_blocking(move || judge(&job, &plan, bytes, check_hash)).await
+            let judge = move || validate.in_scope(|| judge(&job, &plan, bytes, check_hash));
+            tokio::task::spawn_blocking(judge).await
         };
         metrics::histogram!("ensemble_shard_stage_seconds", "stage" => "validate").record(begun.elapsed());
         let judged = message.unwrap_or_else(|e| Judged::Crashed(format!("the validator panicked: {e}")));
-        worker.cast(WorkerMsg::Validated { job, plan, bytes, judged })?;
+        worker.cast(WorkerMsg::Validated { job, plan, bytes, judged, span })?;
         Ok(key)
     }
 }

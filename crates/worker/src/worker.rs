@@ -12,11 +12,13 @@ use ensemble_protocol::{
     v1::{self, supervisor_message, worker_message},
 };
 use ensemble_store::{ErrorClass, JobNumber, ShardId, ShardPlan};
+use ensemble_telemetry::{follow, traceparent};
 use ensemble_validation::JobContext;
 use futures::FutureExt;
 use ractor::{Actor, ActorProcessingErr, ActorRef, SpawnErr, SupervisionEvent, concurrency::JoinHandle};
 use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::{sync::mpsc, task::JoinSet};
+use tracing::{Instrument, Span};
 
 use crate::{
     Committer, ShardWork,
@@ -96,9 +98,9 @@ pub(crate) enum WorkerMsg {
     /// From the process, which is to end.
     Leave,
     /// From a validator, once for each shard.
-    Validated { job: Arc<JobContext>, plan: ShardPlan, bytes: Bytes, judged: Judged },
+    Validated { job: Arc<JobContext>, plan: ShardPlan, bytes: Bytes, judged: Judged, span: Span },
     /// From a commit's task, once for each shard.
-    Committed { shard: ShardId, failure: Option<(v1::FailureClass, String)> },
+    Committed { shard: ShardId, traceparent: Option<String>, failure: Option<(v1::FailureClass, String)> },
     /// From the worker's own timer.
     Beat,
 }
@@ -176,10 +178,12 @@ impl Actor for Worker {
             WorkerMsg::FromSupervisor(message) => state.on_message(message).await?,
             WorkerMsg::LinkClosed => (state.draining, state.alone) = (true, true),
             WorkerMsg::Leave => state.say(worker_message::Message::Leaving(v1::Leaving {})).await?,
-            WorkerMsg::Validated { job, plan, bytes, judged } => {
-                state.on_validated(&myself, job, plan, bytes, judged).await?;
+            WorkerMsg::Validated { job, plan, bytes, judged, span } => {
+                state.on_validated(&myself, job, plan, bytes, judged, span).await?;
             }
-            WorkerMsg::Committed { shard, failure } => state.on_committed(shard, failure).await?,
+            WorkerMsg::Committed { shard, traceparent, failure } => {
+                state.on_committed(shard, traceparent, failure).await?;
+            }
             WorkerMsg::Beat => {
                 state.beat().await?;
                 drop(myself.send_after(state.lease / 3, || WorkerMsg::Beat));
@@ -248,7 +252,9 @@ impl WorkerState {
             }
         };
         self.hold(shard);
-        let work = ValidateShard { job, plan, bytes: lease.bytes, check_hash: self.check_hashes };
+        let span = tracing::info_span!("shard", %shard, attempt = lease.attempt);
+        follow(&span, &lease.traceparent);
+        let work = ValidateShard { job, plan, bytes: lease.bytes, check_hash: self.check_hashes, span };
         Ok(self.validators.dispatch(shard, work)?)
     }
 
@@ -259,6 +265,7 @@ impl WorkerState {
         plan: ShardPlan,
         bytes: Bytes,
         judged: Judged,
+        span: Span,
     ) -> Result<(), ActorProcessingErr> {
         let shard = plan.shard;
         let validated = match judged {
@@ -273,20 +280,22 @@ impl WorkerState {
             self.committer.clock().now_us() + i64::try_from(self.lease.as_micros()).unwrap_or(i64::MAX / 2);
         let work = ShardWork { job, plan, bytes, validated, deadline_us };
         let (committer, worker) = (self.committer.clone(), myself.clone());
-        self.commits.spawn(async move {
+        let commit = async move {
             let failure = match AssertUnwindSafe(committer.commit(work)).catch_unwind().await {
                 Ok(Ok(_)) => None,
                 Ok(Err(e)) => Some((failure_class(e.class()), e.to_string())),
                 Err(_) => Some((v1::FailureClass::Crashed, "the committer panicked".to_owned())),
             };
-            let _ = worker.cast(WorkerMsg::Committed { shard, failure });
-        });
+            let _ = worker.cast(WorkerMsg::Committed { shard, traceparent: traceparent(), failure });
+        };
+        self.commits.spawn(commit.instrument(span));
         Ok(())
     }
 
     async fn on_committed(
         &mut self,
         shard: ShardId,
+        traceparent: Option<String>,
         failure: Option<(v1::FailureClass, String)>,
     ) -> Result<(), ActorProcessingErr> {
         while self.commits.try_join_next().is_some() {}
@@ -294,7 +303,8 @@ impl WorkerState {
             return self.give_up(shard, class, reason).await;
         }
         self.let_go(shard);
-        self.say(worker_message::Message::Finished(shard.into())).await
+        let traceparent = traceparent.unwrap_or_default();
+        self.say(worker_message::Message::Finished(v1::ShardFinished { traceparent, ..shard.into() })).await
     }
 
     fn hold(&mut self, shard: ShardId) {

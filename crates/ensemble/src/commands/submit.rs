@@ -52,6 +52,7 @@ async fn submit(
         None => submit_job_request::Contract::ContractToml(load_contract(&args.contract)?.text),
     };
     let inputs = resolve(&args.files).map_err(Failure::could_not_start)?;
+    check_request_id(args.request_id.as_deref())?;
     if let Some(job) = known(remote, args.request_id.as_deref()).await? {
         return finish(output, remote, server, args, job).await;
     }
@@ -77,6 +78,19 @@ async fn submit(
     };
     let job = remote.call(PATIENCE, async |mut jobs| Ok(jobs.submit_job(request.clone()).await?.into_inner())).await?;
     finish(output, remote, server, args, job).await
+}
+
+/// Uploads are named after the request.
+fn check_request_id(id: Option<&str>) -> Result<(), Failure> {
+    let is_fine = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    match id {
+        Some(id) if !(1..=100).contains(&id.len()) || !id.bytes().all(is_fine) => {
+            let error =
+                anyhow::anyhow!("--request-id takes 1 to 100 letters, digits, `-`, `_` and `.`, and not {id:?}");
+            Err(Failure::could_not_start(error))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The job that an earlier command with the same request has started: nothing need be sent again.
@@ -189,7 +203,10 @@ async fn watch(
 ) -> Result<Option<JobStatus>, Failure> {
     let request = v1::WatchJobRequest { job_id: job.job_id.clone() };
     let open = async |mut jobs: Jobs| Ok(jobs.watch_job(request.clone()).await?.into_inner());
-    let mut states = remote.call(WATCH_PATIENCE, open).await?;
+    let mut states = remote.call(WATCH_PATIENCE, open).await.map_err(|e| {
+        let hint = format!("job {} may go on all the same: see ensemble jobs get {}", job.job_id, job.job_id);
+        Failure::failed(e.error.context(hint))
+    })?;
     while let Some(next) = states.next().await {
         match next {
             Ok(next) => {

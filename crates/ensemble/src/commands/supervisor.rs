@@ -3,14 +3,13 @@
 use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use ensemble_store::SystemClock;
-use ensemble_supervisor::{Candidate, Desk, DeskOptions, SupervisorHandle, Term};
+use ensemble_supervisor::{Candidate, Desk, DeskOptions, Office, SupervisorHandle, Term};
 use ensemble_worker::WorkerHandle;
 
 use crate::{
     cli::{Global, SupervisorArgs},
     exit::Failure,
-    measures,
-    node::{Signals, block_on, end_workers, init_logging, spawn_workers, supervisor_options},
+    node::{Signals, block_on, end_telemetry, end_workers, init_telemetry, spawn_workers, supervisor_options},
     servers::Servers,
     settings::{Settings, StorePlace},
     stores::Stores,
@@ -22,16 +21,15 @@ pub(crate) fn run(global: &Global, args: &SupervisorArgs) -> Result<ExitCode, Fa
     overrides.values.extend(args.worker_listen.iter().map(|v| ("supervisor.worker_listen", v.clone())));
     overrides.values.extend(args.http_listen.iter().map(|v| ("supervisor.http_listen", v.clone())));
     let settings = Settings::load(&overrides).map_err(Failure::could_not_start)?;
-    init_logging(&settings)?;
     // No other process can have it open.
     let alone = matches!(settings.store_place().map_err(Failure::could_not_start)?, StorePlace::Embedded(_));
     let count = if alone { settings.worker_count().get() } else { settings.workers.count };
-    block_on(serve(&settings, alone, args.workers.unwrap_or(count)))
+    block_on(serve(&settings, alone, args.workers.map_or(count, usize::from)))
 }
 
 async fn serve(settings: &Settings, alone: bool, workers: usize) -> Result<ExitCode, Failure> {
     let mut signals = Signals::listen()?;
-    measures::install()?;
+    let telemetry = init_telemetry(settings, "ensemble-supervisor", &settings.supervisor.listen)?;
     let options = DeskOptions {
         shard_bytes: settings.job.shard_bytes,
         record_limit_bytes: settings.job.record_limit_bytes,
@@ -39,7 +37,10 @@ async fn serve(settings: &Settings, alone: bool, workers: usize) -> Result<ExitC
     };
     // An address that is taken is told before a store is touched.
     let servers = Servers::bind(&settings.supervisor).await?;
-    let stores = Stores::open(settings).await?;
+    let stores = tokio::select! {
+        stores = Stores::open(settings) => stores?,
+        number = signals.next() => return Err(Failure::interrupted(number)),
+    };
     let desk = Desk::new(Arc::clone(&stores.store), options);
     let servers = servers.serve(&desk).await;
     let name = servers.public().to_string();
@@ -48,6 +49,7 @@ async fn serve(settings: &Settings, alone: bool, workers: usize) -> Result<ExitC
     let process = Process { settings, stores: &stores, desk: &desk, workers };
     let worked = process.work(&candidate, &mut signals, &servers.to_string()).await;
     servers.stop().await;
+    end_telemetry(telemetry).await;
     worked?;
     stores.close().await?;
     Ok(ExitCode::SUCCESS)
@@ -74,54 +76,63 @@ impl Process<'_> {
     /// Waits for office, works until somebody else is in it, and waits again; until a signal.
     async fn work(&self, candidate: &Candidate, signals: &mut Signals, addresses: &str) -> Result<(), Failure> {
         loop {
-            let begun = async {
-                let term =
-                    candidate.take(|why| eprintln!("waiting for office: {why}")).await.map_err(Failure::failed)?;
-                self.begin(term).await
-            };
-            let mut office = tokio::select! {
-                begun = begun => begun?,
+            let mut term = tokio::select! {
+                term = candidate.take(|why| eprintln!("waiting for office: {why}")) => term.map_err(Failure::failed)?,
                 _ = signals.next() => return Ok(()),
             };
-            eprintln!("ready {addresses}");
-            tokio::select! {
-                () = office.term.keep() => {}
+            let office = term.office().clone();
+            // Beginning may take long, where a ledger is large; the lease is kept meanwhile.
+            let begun = tokio::select! {
+                begun = self.begin(&office) => begun,
+                () = term.keep() => Ok(Vec::new()),
                 _ = signals.next() => {
-                    eprintln!("finishing what the workers hold; once more to stop at once");
-                    return tokio::select! {
-                        ended = self.end(office) => ended,
-                        never = signals.exit_at_next() => never,
-                    };
+                    self.desk.abandon();
+                    return term.release().await.map_err(Failure::failed);
+                }
+            };
+            if !office.is_deposed() {
+                let workers = begun?;
+                eprintln!("ready {addresses}");
+                tokio::select! {
+                    () = term.keep() => workers.iter().for_each(WorkerHandle::kill),
+                    _ = signals.next() => {
+                        eprintln!("finishing what the workers hold; once more to stop at once");
+                        return tokio::select! {
+                            ended = self.end(term, workers) => ended,
+                            never = signals.exit_at_next() => never,
+                        };
+                    }
                 }
             }
             eprintln!("another supervisor is in office; this one waits");
             self.desk.abandon();
-            office.workers.iter().for_each(WorkerHandle::kill);
         }
     }
 
-    async fn begin(&self, term: Term) -> Result<InOffice, Failure> {
+    /// Takes up the work; the workers of this process.
+    async fn begin(&self, office: &Office) -> Result<Vec<WorkerHandle>, Failure> {
         let (events, options) = (Arc::clone(&self.stores.events), supervisor_options(self.settings));
-        let supervisor = SupervisorHandle::in_office(term.office(), events, Arc::new(SystemClock), options)
+        let supervisor = SupervisorHandle::in_office(office, events, Arc::new(SystemClock), options)
             .await
             .map_err(Failure::failed)?;
-        let workers = spawn_workers(self.settings, self.stores, &supervisor, self.workers).await?;
-        self.desk.open(supervisor).await.map_err(Failure::failed)?;
-        Ok(InOffice { term, workers })
+        self.desk.open(supervisor.clone()).await.map_err(Failure::failed)?;
+        spawn_workers(self.settings, self.stores, &supervisor, self.workers).await
     }
 
     /// Finishes what workers hold, writes gold out and leaves the office to others.
-    async fn end(&self, office: InOffice) -> Result<(), Failure> {
+    async fn end(&self, mut term: Term, workers: Vec<WorkerHandle>) -> Result<(), Failure> {
         let grace = Duration::from_millis(self.settings.supervisor.grace_ms);
-        let closed = self.desk.close(grace).await.map_err(Failure::failed);
-        end_workers(office.workers).await;
-        office.term.release().await.map_err(Failure::failed)?;
+        let closing = async {
+            let closed = self.desk.close(grace).await.map_err(Failure::failed);
+            end_workers(workers).await;
+            closed
+        };
+        let closed = tokio::select! {
+            closed = closing => closed,
+            // Somebody else goes on with what is left.
+            () = term.keep() => return Ok(()),
+        };
+        term.release().await.map_err(Failure::failed)?;
         closed
     }
-}
-
-/// What this process has while it is in office.
-struct InOffice {
-    term: Term,
-    workers: Vec<WorkerHandle>,
 }

@@ -8,8 +8,7 @@ use tokio::sync::watch;
 use crate::{
     cli::{Global, WorkerArgs},
     exit::Failure,
-    measures,
-    node::{Signals, block_on, committer, init_logging},
+    node::{Signals, block_on, committer, end_telemetry, init_telemetry},
     servers::{bind, serve_health},
     settings::{Settings, StorePlace},
     stores::Stores,
@@ -21,7 +20,6 @@ pub(crate) fn run(global: &Global, args: &WorkerArgs) -> Result<ExitCode, Failur
     overrides.values.extend(args.id.iter().map(|v| ("worker.id", v.clone())));
     overrides.values.extend(args.http_listen.iter().map(|v| ("worker.http_listen", v.clone())));
     let settings = Settings::load(&overrides).map_err(Failure::could_not_start)?;
-    init_logging(&settings)?;
     if let StorePlace::Embedded(dir) = settings.store_place().map_err(Failure::could_not_start)? {
         return Err(Failure::could_not_start(anyhow::anyhow!(
             "a worker writes to the store itself, and {} is one that a single process has open; name one that several \
@@ -30,22 +28,23 @@ pub(crate) fn run(global: &Global, args: &WorkerArgs) -> Result<ExitCode, Failur
         )));
     }
     let processors = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    let validators = args.validators.map_or(Some(processors), NonZeroUsize::new);
-    let none = || anyhow::anyhow!("a worker has at least one validator");
-    let validators = validators.ok_or_else(|| Failure::could_not_start(none()))?;
+    let validators = args.validators.and_then(|n| NonZeroUsize::new(n.into())).unwrap_or(processors);
     block_on(work(&settings, validators))
 }
 
 async fn work(settings: &Settings, validators: NonZeroUsize) -> Result<ExitCode, Failure> {
     let mut signals = Signals::listen()?;
-    measures::install()?;
+    let id = name(&settings.worker.id);
+    let telemetry = init_telemetry(settings, "ensemble-worker", &id)?;
     // An address that is taken is told before a server is asked for anything.
     let http = match settings.worker.http_listen.as_str() {
         "" => None,
         address => Some(bind("worker.http_listen", address).await?),
     };
-    let stores = Stores::open(settings).await?;
-    let id = name(&settings.worker.id);
+    let stores = tokio::select! {
+        stores = Stores::open(settings) => stores?,
+        number = signals.next() => return Err(Failure::interrupted(number)),
+    };
     let (stop, stopped) = watch::channel(false);
     let worker = RemoteWorker {
         supervisors: settings.worker.supervisor.split(',').map(|url| url.trim().to_owned()).collect(),
@@ -88,6 +87,7 @@ async fn work(settings: &Settings, validators: NonZeroUsize) -> Result<ExitCode,
     if let Some(health) = health {
         health.abort();
     }
+    end_telemetry(telemetry).await;
     stores.close().await?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,7 +1,8 @@
 //! Processes that serve until they are told to stop.
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
     process::{Child, Command, Stdio},
     sync::mpsc,
     time::{Duration, Instant},
@@ -37,6 +38,15 @@ impl Supervisor {
 
     pub(crate) fn option(&self) -> String {
         format!("--server http://{}", self.addresses[0])
+    }
+
+    /// What it says over HTTP.
+    pub(crate) fn http(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(&self.addresses[2]).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer.split_once("\r\n\r\n").unwrap().1.to_owned()
     }
 
     pub(crate) fn kill(mut self) -> [String; 3] {

@@ -1,6 +1,18 @@
 //! A supervisor as a process of its own, and clients that ask it.
 
-use std::time::Duration;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use opentelemetry_proto::tonic::{
+    collector::trace::v1::{
+        ExportTraceServiceRequest, ExportTraceServiceResponse,
+        trace_service_server::{TraceService, TraceServiceServer},
+    },
+    trace::v1::Span,
+};
 
 use crate::{
     processes::Supervisor,
@@ -236,4 +248,65 @@ fn a_supervisor_reads_files_below_its_roots_itself() {
     }
     assert_eq!(supervisor.terminate(), Some(0));
     assert_like_a_run(&place, "served", "shared/in.csv");
+}
+
+/// Takes what a process tells of itself, as a collector does.
+#[derive(Clone, Default)]
+struct Collector(Arc<Mutex<Vec<Span>>>);
+
+#[tonic::async_trait]
+impl TraceService for Collector {
+    async fn export(
+        &self,
+        request: tonic::Request<ExportTraceServiceRequest>,
+    ) -> Result<tonic::Response<ExportTraceServiceResponse>, tonic::Status> {
+        let scopes = request.into_inner().resource_spans.into_iter().flat_map(|resource| resource.scope_spans);
+        self.0.lock().unwrap().extend(scopes.flat_map(|scope| scope.spans));
+        Ok(tonic::Response::new(ExportTraceServiceResponse::default()))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shard_is_one_trace_and_what_was_done_is_measured() {
+    let place = Place::new();
+    place.generate("in.csv", ROWS);
+    let collector = Collector::default();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let service = TraceServiceServer::new(collector.clone());
+    let serving = tonic::transport::Server::builder().add_service(service);
+    tokio::spawn(serving.serve_with_incoming(tokio_stream::wrappers::TcpListenerStream::new(listener)));
+    let settings = place.write("settings.toml", format!("[telemetry]\notlp_endpoint = \"{endpoint}\"\n"));
+    let measures = tokio::task::block_in_place(|| {
+        let supervisor = Supervisor::start(&place, &format!("--store served --config {}", settings.display()));
+        let job = place.json(&format!("submit csv in.csv --shard-bytes 65536 --wait {}", supervisor.option()));
+        assert_eq!(job["state"], "succeeded");
+        let measures = supervisor.http("/metrics");
+        assert_eq!(supervisor.http("/readyz"), "ready\n");
+        // Ending sends what has not been sent.
+        assert_eq!(supervisor.terminate(), Some(0));
+        (job, measures)
+    });
+    let (job, measures) = measures;
+    for (verdict, field) in [("accepted", "accepted"), ("duplicate", "duplicates"), ("rejected", "rejected")] {
+        let line = format!("ensemble_rows_total{{verdict=\"{verdict}\"}} {}", job[field]);
+        assert!(measures.contains(&line), "{line} in:\n{measures}");
+    }
+    assert!(measures.contains("ensemble_workers 2"), "{measures}");
+    assert!(measures.contains("ensemble_shard_stage_seconds_count{stage=\"claim\"}"), "{measures}");
+    let spans = collector.0.lock().unwrap();
+    let mut traces: BTreeMap<&[u8], Vec<&Span>> = BTreeMap::new();
+    spans.iter().for_each(|span| traces.entry(&span.trace_id).or_default().push(span));
+    let shards = job["shards"].as_u64().unwrap();
+    let whole = traces.values().filter(|trace| {
+        let names: Vec<&str> = trace.iter().map(|span| span.name.as_str()).collect();
+        ["lease", "shard", "validate", "decide", "claim", "deliver", "settle", "fold"]
+            .iter()
+            .all(|name| names.contains(name))
+    });
+    assert_eq!(whole.count() as u64, shards, "each shard is one trace: {traces:?}");
+    let ids: Vec<_> = spans.iter().map(|span| &span.span_id).collect();
+    let orphans: Vec<_> =
+        spans.iter().filter(|s| !s.parent_span_id.is_empty() && !ids.contains(&&s.parent_span_id)).collect();
+    assert!(orphans.is_empty(), "{orphans:?}");
 }

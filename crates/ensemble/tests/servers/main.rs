@@ -8,6 +8,7 @@ mod cluster;
 mod faults;
 mod places;
 #[path = "../cli/processes.rs"]
+#[allow(dead_code, reason = "the tests without servers use the rest")]
 mod processes;
 mod stalls;
 mod starts;

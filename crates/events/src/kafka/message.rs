@@ -1,15 +1,15 @@
 //! One event as a Kafka message: CloudEvents' Kafka protocol binding, version 1.0, in binary content mode.
 //!
 //! The attributes are headers `ce_NAME`, except `datacontenttype`, which is `content-type`; the body is the event's data
-//! as JSON. Headers that are no attributes, such as `traceparent` of the distributed tracing extension, have their
-//! place in [`headers`] as well: they do not touch key and body.
+//! as JSON. Where traces are kept there is `traceparent` beside them, the header of W3C trace context: an event is part
+//! of its shard's trace.
 
 use rdkafka::message::{Header, OwnedHeaders};
 
 use crate::{CloudEvent, EventType, ShardEvents};
 
 /// How many headers an event has at most.
-const HEADERS: usize = 10;
+const HEADERS: usize = 11;
 
 /// A message without its topic.
 #[derive(Debug)]
@@ -23,9 +23,9 @@ pub(super) struct Message {
 impl Message {
     /// # Errors
     /// Where the data are no JSON, which [`expand`](crate::expand()) never makes.
-    pub(super) fn new(event: CloudEvent, shard: &ShardEvents) -> serde_json::Result<Self> {
+    pub(super) fn new(event: CloudEvent, shard: &ShardEvents, traceparent: Option<&str>) -> serde_json::Result<Self> {
         let body = serde_json::to_vec(&event.data)?;
-        Ok(Self { headers: headers(&event), key: key(event, shard), body })
+        Ok(Self { headers: headers(&event, traceparent), key: key(event, shard), body })
     }
 }
 
@@ -39,7 +39,7 @@ fn key(event: CloudEvent, shard: &ShardEvents) -> Option<String> {
     }
 }
 
-fn headers(event: &CloudEvent) -> OwnedHeaders {
+fn headers(event: &CloudEvent, traceparent: Option<&str>) -> OwnedHeaders {
     let attributes = [
         ("content-type", Some(event.datacontenttype)),
         ("ce_specversion", Some(event.specversion)),
@@ -51,6 +51,7 @@ fn headers(event: &CloudEvent) -> OwnedHeaders {
         ("ce_partitionkey", event.partitionkey.as_deref()),
         ("ce_rank", event.rank.as_deref()),
         ("ce_shard", Some(&event.shard)),
+        ("traceparent", traceparent),
     ];
     let present = attributes.into_iter().filter_map(|(key, value)| Some((key, value?)));
     present.fold(OwnedHeaders::new_with_capacity(HEADERS), |headers, (key, value)| {

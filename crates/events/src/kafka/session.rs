@@ -58,6 +58,8 @@ pub(super) struct Sending<'a> {
     /// When to give up waiting for room.
     pub(super) deadline: Instant,
     pub(super) max_message_bytes: u64,
+    /// The trace that the events are part of.
+    pub(super) traceparent: Option<&'a str>,
 }
 
 impl Session {
@@ -92,7 +94,7 @@ impl Session {
             }
             let event = event.map_err(|source| EventsError::BadRow { shard: sending.events.shard, source })?;
             let topic = sending.topics.of(event.event_type);
-            let message = Message::new(event, sending.events)
+            let message = Message::new(event, sending.events, sending.traceparent)
                 .map_err(|e| EventsError::Unavailable(format!("an event cannot be written as JSON: {e}")))?;
             self.send(topic, message, sending)?;
         }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use ensemble_events::EventLog;
 use ensemble_protocol::v1;
 use ensemble_store::{Clock, LedgerEntry, Patience, Stamp, StoreError};
-use ractor::{Actor, ActorRef, SpawnErr};
+use ractor::{Actor, ActorId, ActorRef, SpawnErr};
 use tokio::sync::watch;
 
 use super::{Job, start};
@@ -26,6 +26,10 @@ impl JobRef {
         let supervisor = args.supervisor.get_cell();
         let (actor, _) = Actor::spawn_linked(None, Job, (args, status), supervisor).await?;
         Ok((Self(actor), watcher))
+    }
+
+    pub(crate) fn is(&self, actor: ActorId) -> bool {
+        self.0.get_id() == actor
     }
 
     /// A job that is over needs no messages any more.

@@ -42,6 +42,7 @@ pub(super) async fn start(
     let limits = record.compile()?.limits;
     // Whoever held the job until now can move `leased_below` no more, so what is read from here on is all that it leased.
     let stamp = office.write(DocumentKind::Job, &record.id.to_string(), Some(stamp), &record).await?;
+    office.confirm().await?;
     let mut table = ShardTable::new(record.number, record.leased_below, limits);
     load_ledger(&**office.store(), &record, &mut table).await?;
     // What an earlier term's worker settled after the aggregator had read the ledger, and before this, nobody will tell.

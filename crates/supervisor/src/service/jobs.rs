@@ -6,7 +6,7 @@ use ensemble_protocol::{
     Refusal,
     v1::{self, job_service_server::JobService, upload_file_request::Message as Upload},
 };
-use ensemble_store::{DeadLetter, JobNumber, Position, ShardId};
+use ensemble_store::{DeadLetter, JobId, JobNumber, Position, ShardId};
 use tokio::sync::mpsc;
 use tokio_stream::{Stream, wrappers::ReceiverStream};
 use tonic::{Request, Response, Status, Streaming, async_trait};
@@ -40,7 +40,8 @@ impl JobService for Desk {
     type UploadFileStream = Answers<v1::UploadFileResponse>;
 
     async fn submit_job(&self, request: Request<v1::SubmitJobRequest>) -> Result<Response<v1::Job>, Status> {
-        let record = patiently(self.submit(request.into_inner())).await?;
+        let desk = self.clone_for_task();
+        let record = patiently(async move { desk.submit(request.into_inner()).await }).await?;
         self.job(&record).await.map(Response::new)
     }
 
@@ -78,7 +79,8 @@ impl JobService for Desk {
     }
 
     async fn watch_job(&self, request: Request<v1::WatchJobRequest>) -> Result<Response<Self::WatchJobStream>, Status> {
-        // A job that is not known is refused, and not watched.
+        // Refused at once: whoever is not in office has no news, and a job that is not known never will have.
+        self.term()?;
         let id = self.record(&request.get_ref().job_id).await?.id.to_string();
         let desk = self.clone_for_task();
         // One state waits for the watcher at most; what comes next is the state as it is then.
@@ -103,50 +105,44 @@ impl JobService for Desk {
                 tokio::time::timeout(PAUSE_TIMEOUT, paused).await.map_err(late)?.map_err(|_| gone())?;
             }
             None if record.state == JobState::Paused => {}
-            None => return Err(wrong_state(&record, "nobody works on it")),
+            None => return Err(wrong_state(&record, "nobody works on it; resume it first")),
         }
         self.now(&record).await
     }
 
     async fn resume_job(&self, request: Request<v1::ResumeJobRequest>) -> Result<Response<v1::Job>, Status> {
-        let term = self.term()?;
-        // So that two do not resume it at once.
-        let _one_at_a_time = term.submitting.lock().await;
-        let record = self.open_record(&request.get_ref().job_id).await?;
+        let (term, record) = (self.term()?, self.open_record(&request.get_ref().job_id).await?);
         if let Some(live) = term.job(&record) {
             let status = live.status().borrow().clone();
             if status.state != JobState::Paused && !status.over {
-                return self.job(&record).await.map(Response::new);
+                return self.now(&record).await;
             }
             // It finishes what was leased first.
             let late = |_| Refusal::Unavailable.status("the job is still pausing; try again");
             tokio::time::timeout(PAUSE_TIMEOUT, live.over()).await.map_err(late)?;
         }
-        patiently(self.restart(&term, record.id, None)).await?;
+        self.restart_in_turn(term, record.id, None).await?;
         self.now(&record).await
     }
 
     async fn cancel_job(&self, request: Request<v1::CancelJobRequest>) -> Result<Response<v1::Job>, Status> {
         let term = self.term()?;
-        let _one_at_a_time = term.submitting.lock().await;
+        let record = self.record(&request.get_ref().job_id).await?;
+        if record.state == JobState::Cancelled {
+            // A repeat.
+            return self.now(&record).await;
+        }
         let record = self.open_record(&request.get_ref().job_id).await?;
-        let live = term.job(&record);
-        if let Some(live) = &live {
+        if let Some(live) = term.job(&record) {
             live.stop(Ending::Cancelled);
+            let mut status = live.status();
+            let stops = status.wait_for(|s| s.state == JobState::Stopping || s.over);
+            let late = |_| Refusal::Unavailable.status("the job is not stopping yet; look at it again");
+            // A job that is gone without a word has left its last status behind.
+            let _ = tokio::time::timeout(PAUSE_TIMEOUT, stops).await.map_err(late)?;
         }
-        // One that is paused or was over before is settled by a new start.
-        let mut status = live.as_ref().map(JobHandle::status);
-        let stops = async {
-            match &mut status {
-                Some(status) => status.wait_for(|s| s.state == JobState::Stopping || s.over).await.map(|s| s.over),
-                None => Ok(true),
-            }
-        };
-        let late = |_| Refusal::Unavailable.status("the job is not stopping yet; look at it again");
-        let over = tokio::time::timeout(PAUSE_TIMEOUT, stops).await.map_err(late)?.unwrap_or(true);
-        if over && !self.record(&record.id.to_string()).await?.state.is_terminal() {
-            patiently(self.restart(&term, record.id, Some(Ending::Cancelled))).await?;
-        }
+        // One that is paused, or was over before, is settled by a new start.
+        self.restart_in_turn(term, record.id, Some(Ending::Cancelled)).await?;
         self.now(&record).await
     }
 
@@ -215,7 +211,7 @@ impl JobService for Desk {
 }
 
 impl InOffice {
-    fn job(&self, record: &JobRecord) -> Option<JobHandle> {
+    pub(super) fn job(&self, record: &JobRecord) -> Option<JobHandle> {
         lock(&self.jobs).get(&record.id).cloned()
     }
 }
@@ -258,13 +254,18 @@ impl Desk {
         }
     }
 
-    /// Goes on with a job that nobody works on.
-    async fn restart(
-        &self,
-        term: &Arc<InOffice>,
-        id: ensemble_store::JobId,
-        ending: Option<Ending>,
-    ) -> Result<(), Status> {
+    /// [`Desk::restart`], one at a time.
+    async fn restart_in_turn(&self, term: Arc<InOffice>, id: JobId, ending: Option<Ending>) -> Result<(), Status> {
+        let desk = self.clone_for_task();
+        patiently(async move {
+            let _one_at_a_time = term.submitting.lock().await;
+            desk.restart(&term, id, ending).await
+        })
+        .await
+    }
+
+    /// Goes on with a job; one that is being worked on is told how to end, if that is asked for.
+    pub(super) async fn restart(&self, term: &Arc<InOffice>, id: JobId, ending: Option<Ending>) -> Result<(), Status> {
         let Some((stamp, record)) = read_job(&*self.store, id).await.map_err(refused)? else { return Err(gone()) };
         if record.state.is_terminal() {
             return Ok(());
@@ -380,7 +381,7 @@ fn upload_refused(error: UploadError) -> Status {
         UploadError::Name(_) => Refusal::InvalidField("upload_id").status(error),
         UploadError::Gap { .. } => Refusal::DamagedBytes.status(error),
         UploadError::Length { .. } => Refusal::DamagedBytes.status(error),
-        UploadError::OtherFile { .. } => Refusal::WrongState.status(error),
+        UploadError::OtherFile { .. } | UploadError::OtherBytes { .. } => Refusal::WrongState.status(error),
     }
 }
 

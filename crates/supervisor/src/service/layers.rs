@@ -4,7 +4,7 @@ use ensemble_protocol::{
     MAX_BRONZE_PAGE, MAX_PAGE, Refusal,
     v1::{self, layer_service_server::LayerService, read_documents_request::Which},
 };
-use ensemble_store::JobNumber;
+use ensemble_store::{DocumentKind, JobNumber};
 use tonic::{Request, Response, Status, async_trait};
 
 use super::{Desk, store_refused};
@@ -29,6 +29,9 @@ impl LayerService for Desk {
     ) -> Result<Response<v1::ReadDocumentsResponse>, Status> {
         let request = request.into_inner();
         let kind = request.kind().try_into().map_err(|e| Refusal::InvalidField("kind").status(e))?;
+        if kind == DocumentKind::Upload {
+            return Err(Refusal::InvalidField("kind").status("uploads are not read back"));
+        }
         let documents = match request.which {
             Some(Which::Id(id)) => self.store.document(kind, &id).await.map(Vec::from_iter),
             Some(Which::After(after)) => {

@@ -33,7 +33,7 @@ use tonic_health::server::HealthReporter;
 
 use crate::{JobHandle, JobState, SupervisorError, SupervisorHandle, list_jobs, uploads};
 
-/// The largest message that a client may send or is sent.
+/// The largest message that a client may send.
 const CLIENT_MESSAGE_BYTES: usize = 4 << 20;
 /// How long a call waits for the store.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -54,6 +54,8 @@ pub struct Desk {
     store: Arc<dyn Store>,
     options: DeskOptions,
     term: watch::Sender<Option<Arc<InOffice>>>,
+    /// The supervisor that has begun, also before the desk is open.
+    begun: Arc<Mutex<Option<SupervisorHandle>>>,
 }
 
 /// The supervisor of this process while it is in office.
@@ -68,7 +70,7 @@ struct InOffice {
 impl Desk {
     /// A desk of a process that is not in office yet.
     pub fn new(store: Arc<dyn Store>, options: DeskOptions) -> Arc<Self> {
-        Arc::new(Self { store, options, term: watch::Sender::new(None) })
+        Arc::new(Self { store, options, term: watch::Sender::new(None), begun: Arc::default() })
     }
 
     /// Takes up the work: resumes every job that is neither ended nor paused, and opens the desk to clients and workers.
@@ -77,14 +79,22 @@ impl Desk {
     /// Those of the store.
     pub async fn open(&self, supervisor: SupervisorHandle) -> Result<(), SupervisorError> {
         let term = Arc::new(InOffice { supervisor, jobs: Mutex::default(), submitting: tokio::sync::Mutex::default() });
+        // Known from here on, so that it can be abandoned; open to others once all jobs are resumed.
+        *lock(&self.begun) = Some(term.supervisor.clone());
         for (stamp, record) in list_jobs(&*self.store).await? {
             if record.state.is_terminal() || record.state == JobState::Paused {
                 continue;
             }
             let id = record.id;
             tracing::info!(job = %id, "the job is resumed");
-            let job = term.supervisor.resume(stamp, record, None).await?;
-            self.follow(&term, id, job);
+            match term.supervisor.resume(stamp, record, None).await {
+                Ok(job) => self.follow(&term, id, job),
+                Err(SupervisorError::Deposed) => return Err(SupervisorError::Deposed),
+                // It must not keep the others from going on.
+                Err(error) => {
+                    tracing::error!(job = %id, %error, "the job cannot be resumed; try: ensemble jobs resume")
+                }
+            }
         }
         self.term.send_replace(Some(term));
         Ok(())
@@ -97,6 +107,7 @@ impl Desk {
     /// Those of the store.
     pub async fn close(&self, grace: Duration) -> Result<(), SupervisorError> {
         let Some(term) = self.term.send_replace(None) else { return Ok(()) };
+        lock(&self.begun).take();
         let jobs: Vec<JobHandle> = lock(&term.jobs).values().cloned().collect();
         jobs.iter().for_each(JobHandle::interrupt);
         let over = futures::future::join_all(jobs.iter().map(JobHandle::over));
@@ -109,8 +120,9 @@ impl Desk {
 
     /// Closes the desk of a supervisor that has been succeeded: it does nothing more.
     pub fn abandon(&self) {
-        if let Some(term) = self.term.send_replace(None) {
-            term.supervisor.abandon();
+        self.term.send_replace(None);
+        if let Some(supervisor) = lock(&self.begun).take() {
+            supervisor.abandon();
         }
     }
 
@@ -131,7 +143,12 @@ impl Desk {
 
     /// The same desk, for a task that outlives a call.
     fn clone_for_task(&self) -> Self {
-        Self { store: Arc::clone(&self.store), options: self.options.clone(), term: self.term.clone() }
+        Self {
+            store: Arc::clone(&self.store),
+            options: self.options.clone(),
+            term: self.term.clone(),
+            begun: Arc::clone(&self.begun),
+        }
     }
 
     fn term(&self) -> Result<Arc<InOffice>, Status> {
@@ -147,7 +164,11 @@ impl Desk {
             let last = job.over().await;
             // A job that could not go on says why to whoever asks.
             if let Some(term) = term.upgrade().filter(|_| !last.aborted) {
-                lock(&term.jobs).remove(&id);
+                let mut jobs = lock(&term.jobs);
+                // It may have been resumed meanwhile.
+                if jobs.get(&id).is_some_and(|known| known.is_same(&job)) {
+                    jobs.remove(&id);
+                }
             }
             if last.state.is_terminal()
                 && let Err(error) = forget_uploads(&*store, id).await
@@ -164,8 +185,17 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 async fn forget_uploads(store: &dyn Store, id: JobId) -> Result<(), SupervisorError> {
     let Some((_, record)) = crate::read_job(store, id).await? else { return Ok(()) };
-    for upload in record.files().iter().filter_map(|file| file.upload.as_ref()) {
-        uploads::forget(store, &upload.id).await?;
+    let mut mine: Vec<&str> = record.files().iter().filter_map(|f| f.upload.as_ref()).map(|u| u.id.as_str()).collect();
+    if mine.is_empty() {
+        return Ok(());
+    }
+    // Another job may have been submitted over the same one.
+    let others = list_jobs(store).await?.into_iter().map(|(_, job)| job).filter(|job| !job.state.is_terminal());
+    let wanted: Vec<String> =
+        others.flat_map(|job| job.files().to_vec()).filter_map(|f| f.upload).map(|u| u.id).collect();
+    mine.retain(|id| !wanted.iter().any(|w| w == id));
+    for id in mine {
+        uploads::forget(store, id).await?;
     }
     Ok(())
 }
@@ -181,10 +211,14 @@ fn store_refused(error: StoreError) -> Status {
     refused(error.into())
 }
 
-/// Waits as long as a caller should be kept waiting.
-async fn patiently<T>(work: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
-    let late = || Refusal::Unavailable.status("the store does not answer; the same request may be sent again");
-    tokio::time::timeout(PATIENCE, work).await.unwrap_or_else(|_| Err(late()))
+/// Waits as long as a caller should be kept waiting. The work itself comes to its end, also where the caller goes away:
+/// what has been begun with a job's documents must not be left half done.
+async fn patiently<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Status>> + Send + 'static,
+) -> Result<T, Status> {
+    let late = |_| Refusal::Unavailable.status("this takes long; look at it again, or send the same request again");
+    let done = tokio::time::timeout(PATIENCE, tokio::spawn(work)).await.map_err(late)?;
+    done.unwrap_or_else(|e| Err(Refusal::Internal.status(e)))
 }
 
 /// The public services: jobs, gold, health and reflection. Health is `SERVING` while the desk is open.

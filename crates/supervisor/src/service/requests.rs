@@ -5,13 +5,13 @@ use std::{path::Path, sync::Arc};
 use ensemble_contract::{Contract, builtin, builtin_names};
 use ensemble_protocol::{MAX_SHARD_BYTES, Refusal, v1};
 use ensemble_sources::{SourceFile, csv::Head};
-use ensemble_store::{DocumentKind, JobId, Store};
+use ensemble_store::{DocumentKind, ErrorClass, JobId, Store};
 use serde::{Deserialize, Serialize};
 use tonic::Status;
 
 use super::{Desk, DeskOptions, InOffice, refused};
 use crate::{
-    JobRecord, LayoutError, PinnedUpload, Submission, check_layout, office, read_job, submit::Looked,
+    JobRecord, JobState, LayoutError, PinnedUpload, Submission, check_layout, office, read_job, submit::Looked,
     supervisor::MAX_WEIGHT, uploads,
 };
 
@@ -21,6 +21,16 @@ const MAX_REQUEST_ID_BYTES: usize = 128;
 const MIN_SHARD_BYTES: u64 = 1 << 10;
 /// The most files of a job.
 const MAX_FILES: usize = 10_000;
+/// The most bytes of all files' beginnings together: they are in memory at once, and their headers in the job's document.
+const MAX_HEAD_BYTES: usize = 8 << 20;
+
+/// What is known of a request.
+enum Known {
+    Nothing,
+    /// The id that its job is to have.
+    Id(JobId),
+    Job(Box<JobRecord>),
+}
 
 /// Which job a request became.
 #[derive(Serialize, Deserialize)]
@@ -32,15 +42,9 @@ impl Desk {
     /// Starts the job, or finds the one that this request has become.
     pub(super) async fn submit(&self, request: v1::SubmitJobRequest) -> Result<JobRecord, Status> {
         let term = self.term()?;
-        let _one_at_a_time = term.submitting.lock().await;
-        let id = match self.find(&request.request_id).await? {
-            Some(id) => match read_job(&*self.store, id).await.map_err(refused)? {
-                Some((_, record)) => return Ok(record),
-                // A supervisor died between the two documents.
-                None => Some(id),
-            },
-            None => None,
-        };
+        if let Known::Job(record) = self.known(&term, &request.request_id).await? {
+            return Ok(*record);
+        }
         let contract = contract(&request)?;
         let shard_bytes = match request.shard_bytes {
             0 => self.options.shard_bytes,
@@ -62,13 +66,28 @@ impl Desk {
             e => Refusal::WrongState.status(e),
         })?;
         submission.weight = request.weight.max(1);
-        submission.id = match id {
-            None => self.note(&term, &request.request_id).await?,
-            known => known,
+        // Only from here on: what was looked at may have taken long.
+        let _one_at_a_time = term.submitting.lock().await;
+        submission.id = match self.known(&term, &request.request_id).await? {
+            Known::Job(record) => return Ok(*record),
+            Known::Id(id) => Some(id),
+            Known::Nothing => self.note(&term, &request.request_id).await?,
         };
         let (job, record) = term.supervisor.submit(submission).await.map_err(refused)?;
         self.follow(&term, record.id, job);
         Ok(record)
+    }
+
+    /// What is known of a request. A job that nobody works on, and should, is gone on with.
+    async fn known(&self, term: &Arc<InOffice>, request_id: &str) -> Result<Known, Status> {
+        let Some(id) = self.find(request_id).await? else { return Ok(Known::Nothing) };
+        // Without a job: a supervisor died between the two documents.
+        let Some((_, record)) = read_job(&*self.store, id).await.map_err(refused)? else { return Ok(Known::Id(id)) };
+        let rests = record.state.is_terminal() || record.state == JobState::Paused;
+        if !rests && term.job(&record).is_none() {
+            self.restart(term, id, None).await?;
+        }
+        Ok(Known::Job(Box::new(record)))
     }
 
     /// The job that a request became.
@@ -104,7 +123,8 @@ impl Desk {
             let message = format!("a job has 1 to {MAX_FILES} files, and not {}", files.len());
             return Err(Refusal::InvalidField("csv_files").status(message));
         }
-        let mut looked = Vec::with_capacity(files.len());
+        let mut looked: Vec<Looked> = Vec::with_capacity(files.len());
+        let mut head_bytes = 0;
         let limit = usize::try_from(self.options.record_limit_bytes).unwrap_or(usize::MAX);
         for file in files {
             let wrong = |message: String| Refusal::InvalidField("csv_files").status(message);
@@ -116,8 +136,13 @@ impl Desk {
                     looked.push(read.await.map_err(|e| Refusal::Internal.status(e))?.map_err(wrong)?);
                 }
                 Some(v1::csv_file::Source::UploadId(id)) => {
+                    uploads::check_name(id).map_err(|e| wrong(e.to_string()))?;
                     looked.push(look_at_upload(Arc::clone(&self.store), id, limit).await?);
                 }
+            }
+            head_bytes += looked.last().map_or(0, |looked| looked.head.bytes.len());
+            if head_bytes > MAX_HEAD_BYTES {
+                return Err(wrong("the files' headers are too much for one job; submit fewer at once".to_owned()));
             }
         }
         Ok(looked)
@@ -143,14 +168,16 @@ fn contract(request: &v1::SubmitJobRequest) -> Result<Contract, Status> {
 
 /// Blocking.
 fn look_at_path(path: &str, options: &DeskOptions, limit: usize) -> Result<Looked, String> {
-    let file = SourceFile::inspect(Path::new(path)).map_err(|e| e.to_string())?;
-    if !options.roots.iter().any(|root| file.canonical.starts_with(root)) {
+    // What lies outside is nobody's business: not even whether it is there.
+    let canonical = Path::new(path).canonicalize();
+    if !canonical.as_ref().is_ok_and(|path| options.roots.iter().any(|root| path.starts_with(root))) {
         let roots: Vec<_> = options.roots.iter().map(|root| root.display().to_string()).collect();
         let roots = if roots.is_empty() { "there is none".to_owned() } else { roots.join(", ") };
         return Err(format!(
             "{path} is not below a folder of the setting supervisor.roots ({roots}); upload it instead"
         ));
     }
+    let file = SourceFile::inspect(Path::new(path)).map_err(|e| e.to_string())?;
     let opened = file.open_at(0).map_err(|e| e.to_string())?;
     let head = Head::read(path, opened, limit).map_err(|e| e.to_string())?;
     Ok(Looked { head, file: Some(file), upload: None })
@@ -166,6 +193,9 @@ async fn look_at_upload(store: Arc<dyn Store>, id: &str, limit: usize) -> Result
     let name = progress.file_name;
     let reader = uploads::Reader::new(store, id, upload.length, 0);
     let head = tokio::task::spawn_blocking(move || Head::read(&name, reader, limit)).await;
-    let head = head.map_err(|e| Refusal::Internal.status(e))?;
-    Ok(Looked { head: head.map_err(|e| wrong(&format!("cannot be read: {e}")))?, file: None, upload: Some(upload) })
+    let head = head.map_err(|e| Refusal::Internal.status(e))?.map_err(|e| match e.class() {
+        ErrorClass::Transient => Refusal::Unavailable.status(e),
+        _ => wrong(&format!("cannot be read: {e}")),
+    })?;
+    Ok(Looked { head, file: None, upload: Some(upload) })
 }

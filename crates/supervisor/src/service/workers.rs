@@ -22,7 +22,7 @@ impl WorkerService for Desk {
     async fn attach(&self, request: Request<Streaming<WorkerMessage>>) -> Result<Response<Self::AttachStream>, Status> {
         let term = self.term()?;
         let mut messages = request.into_inner();
-        let late = |_| Refusal::WrongState.status("the worker did not say hello");
+        let late = |_| Refusal::Unavailable.status("the worker did not say hello in time");
         let first = tokio::time::timeout(HELLO_TIMEOUT, messages.message()).await.map_err(late)??;
         let Some(WorkerMessage { message: Some(worker_message::Message::Hello(hello)) }) = &first else {
             return Err(Refusal::WrongState.status("a worker's first message is its hello"));

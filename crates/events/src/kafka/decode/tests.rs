@@ -17,7 +17,7 @@ use crate::{
 fn messages(shard: &ShardEvents) -> Vec<OwnedMessage> {
     expand(shard)
         .map(|event| {
-            let message = crate::kafka::message::Message::new(event.unwrap(), shard).unwrap();
+            let message = crate::kafka::message::Message::new(event.unwrap(), shard, None).unwrap();
             owned(message.body, message.headers)
         })
         .collect()

@@ -75,7 +75,7 @@ ce_shard: 9
 #[test]
 fn the_messages_of_a_shard_are_these() {
     let shard = sample();
-    let messages = expand(&shard).map(|event| text(&Message::new(event.unwrap(), &shard).unwrap()));
+    let messages = expand(&shard).map(|event| text(&Message::new(event.unwrap(), &shard, None).unwrap()));
     assert_eq!(messages.collect::<String>(), GOLDEN);
 }
 
@@ -84,5 +84,5 @@ fn an_empty_key_is_none() {
     let mut shard = sample();
     shard.accepted[0].key = bytes::Bytes::new();
     let event = expand(&shard).next().unwrap().unwrap();
-    assert_eq!(Message::new(event, &shard).unwrap().key, None);
+    assert_eq!(Message::new(event, &shard, None).unwrap().key, None);
 }

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
-use crate::exit::Failure;
+use crate::TelemetryError;
 
 /// From a millisecond to half a minute.
 const BUCKETS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
@@ -13,11 +13,14 @@ const BUCKETS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 
 static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
 
 /// Begins to measure; without it nothing is kept.
-pub(crate) fn install() -> Result<(), Failure> {
+///
+/// # Errors
+/// Where something else measures this process already.
+pub fn install_measures() -> Result<(), TelemetryError> {
     let handle = PrometheusBuilder::new()
         .set_buckets(&BUCKETS)
         .and_then(PrometheusBuilder::install_recorder)
-        .map_err(Failure::could_not_start)?;
+        .map_err(|e| TelemetryError::Measures(e.to_string()))?;
     // Nobody else sets it: a process installs once.
     drop(HANDLE.set(handle));
     describe_counter!("ensemble_rows_total", "Rows of settled shards by verdict");
@@ -33,7 +36,7 @@ pub(crate) fn install() -> Result<(), Failure> {
 }
 
 /// What has been measured, in the text format of Prometheus.
-pub(crate) fn render() -> String {
+pub fn render_measures() -> String {
     HANDLE.get().map_or_else(String::new, |handle| {
         handle.run_upkeep();
         handle.render()
