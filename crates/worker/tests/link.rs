@@ -78,7 +78,8 @@ impl Bench {
     async fn lease(&self, bytes: &'static [u8], attempt: u32) {
         let plan = v1::ShardPlan::from(&plan());
         let bytes = Bytes::from_static(bytes);
-        self.say(Say::Lease(v1::Lease { plan: Some(plan), bytes, lease_ms: 15_000, attempt })).await;
+        self.say(Say::Lease(v1::Lease { plan: Some(plan), bytes, lease_ms: 15_000, attempt, ..v1::Lease::default() }))
+            .await;
     }
 }
 
