@@ -49,7 +49,7 @@ impl Servers {
         let mut tasks = JoinSet::new();
         tasks.spawn(serve_grpc(public, routes(desk).await, stopped.clone()));
         tasks.spawn(serve_grpc(workers, worker_routes(desk), stopped.clone()));
-        tasks.spawn(serve_health(http, desk.is_open(), stopped));
+        tasks.spawn(serve_health(http, desk.is_ready(), stopped));
         Serving { addresses, stop, tasks }
     }
 }

@@ -231,6 +231,11 @@ impl SupervisorHandle {
         &self.office
     }
 
+    /// What the supervisor waits for: the store, where it is away.
+    pub fn stalled(&self) -> Option<String> {
+        self.patience.stalled().borrow().clone()
+    }
+
     /// Waits for a store that is away one lease longer at the most: the process is to end.
     pub fn hurry(&self) {
         self.patience.end_within(self.lease);

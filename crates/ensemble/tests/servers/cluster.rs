@@ -178,6 +178,38 @@ fn another_supervisor_takes_over_and_workers_and_clients_find_it() {
     client.kill();
 }
 
+/// It believes itself in office until its next write, or its next look at the lease.
+#[test]
+fn a_supervisor_that_slept_past_its_term_changes_nothing_and_waits_in_its_turn() {
+    let cluster = Cluster::new();
+    let ports = "--listen 127.0.0.1:0 --worker-listen 127.0.0.1:0 --http-listen 127.0.0.1:0";
+    let start = || spawn(cluster.place.command(&format!("supervisor {} {ports}", cluster.options)));
+    let addresses = |ready: String| {
+        let words: Vec<&str> = ready.split(' ').collect();
+        (http(words[2]), http(words[4]))
+    };
+    let (mut first, first_says) = start();
+    let within = Duration::from_secs(60);
+    let (public_1, workers_1) = addresses(wait_for(&first_says, "ready ", within).expect("the first is in office"));
+    let (mut second, second_says) = start();
+    assert!(wait_for(&second_says, "waiting for office", within).is_some());
+    let _worker = Worker::start(&cluster, "a", &workers_1);
+    let mut client = cluster.submit(&public_1);
+    cluster.wait_for_the_middle(&mut client, 0);
+    signal(&first, "STOP");
+    let (public_2, workers_2) = addresses(wait_for(&second_says, "ready ", within).expect("the second takes over"));
+    signal(&first, "CONT");
+    assert!(wait_for(&first_says, "another supervisor is in office", within).is_some(), "the first hears of it");
+    let _other = Worker::start(&cluster, "b", &workers_2);
+    let mut follower = cluster.submit(&format!("{public_1},{public_2}"));
+    cluster.assert_ended_well(&mut follower);
+    for child in [&mut first, &mut second] {
+        signal(child, "TERM");
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+    }
+    client.kill();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn links_that_are_cut_slow_or_dumb_cost_time_only() {
     let cluster = Cluster::new();

@@ -35,6 +35,8 @@ use crate::{JobHandle, JobState, SupervisorError, SupervisorHandle, list_jobs, u
 
 /// The largest message that a client may send.
 const CLIENT_MESSAGE_BYTES: usize = 4 << 20;
+/// How often it is looked whether something is stalled.
+const READY_INTERVAL: Duration = Duration::from_millis(500);
 /// How long a call waits for the store.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -126,19 +128,27 @@ impl Desk {
         }
     }
 
-    /// Whether the process is in office.
-    pub fn is_open(&self) -> watch::Receiver<bool> {
-        let mut term = self.term.subscribe();
-        let (sender, is_open) = watch::channel(term.borrow_and_update().is_some());
+    /// Whether the process does what it is for: it is in office, and nothing that it works on is stalled.
+    pub fn is_ready(&self) -> watch::Receiver<bool> {
+        let desk = self.clone_for_task();
+        let (sender, is_ready) = watch::channel(desk.looks_ready());
         tokio::spawn(async move {
-            while term.changed().await.is_ok() {
-                let open = term.borrow_and_update().is_some();
-                if sender.send(open).is_err() {
-                    return;
-                }
+            let mut term = desk.term.subscribe();
+            while !sender.is_closed() {
+                // A stall has no news of its own here; a change of office has.
+                let _ = tokio::time::timeout(READY_INTERVAL, term.changed()).await;
+                let ready = desk.looks_ready();
+                sender.send_if_modified(|known| std::mem::replace(known, ready) != ready);
             }
         });
-        is_open
+        is_ready
+    }
+
+    fn looks_ready(&self) -> bool {
+        let term = self.term.borrow();
+        let Some(term) = term.as_ref() else { return false };
+        let is_stalled = lock(&term.jobs).values().any(|job| job.status().borrow().stalled.is_some());
+        !is_stalled && term.supervisor.stalled().is_none()
     }
 
     /// The same desk, for a task that outlives a call.
@@ -221,10 +231,10 @@ async fn patiently<T: Send + 'static>(
     done.unwrap_or_else(|e| Err(Refusal::Internal.status(e)))
 }
 
-/// The public services: jobs, gold, health and reflection. Health is `SERVING` while the desk is open.
+/// The public services: jobs, gold, health and reflection. Health is `SERVING` while [`Desk::is_ready`].
 pub async fn routes(desk: &Arc<Desk>) -> Routes {
     let (health, health_service) = tonic_health::server::health_reporter();
-    tokio::spawn(report_health(health, desk.is_open()));
+    tokio::spawn(report_health(health, desk.is_ready()));
     let jobs = JobServiceServer::from_arc(Arc::clone(desk));
     let gold = GoldServiceServer::from_arc(Arc::clone(desk));
     let layers = LayerServiceServer::from_arc(Arc::clone(desk));
@@ -254,9 +264,9 @@ pub fn worker_routes(desk: &Arc<Desk>) -> Routes {
     Routes::new(workers)
 }
 
-async fn report_health(health: HealthReporter, mut is_open: watch::Receiver<bool>) {
+async fn report_health(health: HealthReporter, mut is_ready: watch::Receiver<bool>) {
     loop {
-        let status = if *is_open.borrow_and_update() {
+        let status = if *is_ready.borrow_and_update() {
             tonic_health::ServingStatus::Serving
         } else {
             tonic_health::ServingStatus::NotServing
@@ -264,7 +274,7 @@ async fn report_health(health: HealthReporter, mut is_open: watch::Receiver<bool
         for service in ["", "ensemble.v1.JobService", "ensemble.v1.GoldService"] {
             health.set_service_status(service, status).await;
         }
-        if is_open.changed().await.is_err() {
+        if is_ready.changed().await.is_err() {
             return;
         }
     }
