@@ -3,12 +3,18 @@
 # Four are left out by a flag of the simulation, six by a patch of the program, in a copy of the workspace.
 # That a refused ledger entry waits for a majority hardly ever shows there, and has a test of its own.
 # Usage: scripts/mutants.sh [SEEDS]
+# MUTANTS_TARGET_DIR may name another target directory, but never the workspace's own: Cargo would take what was built of
+# the mutants for what was built of the program.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 seeds=${1:-1000}
 copy=$PWD/target/mutants/workspace
 export CARGO_TARGET_DIR=${MUTANTS_TARGET_DIR:-$PWD/target/mutants/target}
 
+if [[ $(realpath -m "$CARGO_TARGET_DIR") == "$(realpath -m "$PWD/target")" ]]; then
+    echo "mutants: MUTANTS_TARGET_DIR must not be the workspace's own target directory" >&2
+    exit 2
+fi
 rm -rf "$copy"
 mkdir -p "$copy"
 # The copies are as new as this run: what is left of the last one was built from mutants.
