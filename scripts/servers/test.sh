@@ -38,7 +38,9 @@ cargo test --locked -p ensemble-events --all-features --test kafka_faults -- --t
 # The same suites through proxies that do what servers do on their bad days.
 cargo test --locked -p ensemble-testkit --all-features --test mongodb
 cargo test --locked -p ensemble-testkit --all-features --test kafka -- --test-threads 1
-cargo test --locked -p ensemble --test servers
+cargo test --locked -p ensemble --test servers -- --skip cluster
+# Each of these is half a dozen processes.
+cargo test --locked -p ensemble --test servers cluster -- --test-threads 1
 "$here/end_to_end.sh" --kills 3
 "$here/cluster.sh" --kills 6
 "$here/python_client.sh"

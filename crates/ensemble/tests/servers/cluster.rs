@@ -21,9 +21,9 @@ const ROWS: &str = "--rows 12000 --duplicates 0.1 --bad 0.02 --seed 11";
 /// Small shards, so that there is always something settled and something open.
 const SHARDS: &str = "--shard-bytes 4096";
 /// Short leases, so that what takes over does so soon.
-const SETTINGS: &str = "[leases]\nlapse_ms = 3000\n[supervisor]\noffice_lease_ms = 1500\n\
-    [mongodb]\noperation_timeout_ms = 2000\nconnect_timeout_ms = 1000\nserver_selection_timeout_ms = 1000\n\
-    [kafka]\ndelivery_timeout_ms = 2000\n[workers]\ncredit_bytes = 262144\n";
+const SETTINGS: &str = "[leases]\nlapse_ms = 6000\n[supervisor]\noffice_lease_ms = 2000\n\
+    [mongodb]\noperation_timeout_ms = 5000\nconnect_timeout_ms = 4000\nserver_selection_timeout_ms = 4000\n\
+    [kafka]\ndelivery_timeout_ms = 5000\n[workers]\ncredit_bytes = 262144\n";
 
 /// A worker's process.
 struct Worker {
@@ -138,7 +138,7 @@ fn a_worker_that_slept_past_its_lease_does_no_harm() {
     let mut other = Worker::start(&cluster, "other", &workers);
     // Longer than its lease, and than the link is kept without an answer.
     let slept = Instant::now();
-    poll("the lease has lapsed", || slept.elapsed() > Duration::from_secs(5));
+    poll("the lease has lapsed", || slept.elapsed() > Duration::from_secs(8));
     signal(&zombie.child, "CONT");
     cluster.assert_ended_well(&mut client);
     assert!(zombie.is_running() && other.is_running());
@@ -224,12 +224,16 @@ async fn links_that_are_cut_slow_or_dumb_cost_time_only() {
         proxy.cut();
         let rows = cluster.wait_for_the_middle(&mut client, rows);
         proxy.set_delay(Duration::from_millis(40));
+        // A heartbeat, where there is nothing else to say.
+        poll("something is delayed", || proxy.counts().delayed > 0);
         let rows = cluster.wait_for_the_middle(&mut client, rows);
         proxy.set_delay(Duration::ZERO);
         // What one side says still arrives, and what the other says does not.
         proxy.set_gate(Gate::OneWay);
         let dumb = Instant::now();
-        poll("the link is given up", || dumb.elapsed() > Duration::from_secs(6));
+        poll("the link is dumb for a while", || {
+            dumb.elapsed() > Duration::from_secs(6) && proxy.counts().held_back > 0
+        });
         proxy.set_gate(Gate::Open);
         cluster.wait_for_the_middle(&mut client, rows);
         cluster.assert_ended_well(&mut client);
