@@ -31,16 +31,15 @@ if [[ -z ${ENSEMBLE_TEST_KAFKA_BROKERS:-} ]]; then
     "$here/kafka-up.sh" "$kafka_port" 1
     export ENSEMBLE_TEST_KAFKA_BROKERS=127.0.0.1:$kafka_port
 fi
-cargo test --locked -p ensemble-store --all-features --test mongodb --test mongodb_kills
-cargo test --locked -p ensemble-events --all-features --test kafka --test kafka_scan
-# Each of these starts and kills brokers of its own.
-cargo test --locked -p ensemble-events --all-features --test kafka_faults -- --test-threads 1
-# The same suites through proxies that do what servers do on their bad days.
-cargo test --locked -p ensemble-testkit --all-features --test mongodb
-cargo test --locked -p ensemble-testkit --all-features --test kafka -- --test-threads 1
-cargo test --locked -p ensemble --test servers -- --skip cluster
+# The whole workspace each time, so that nothing is built again for other features. The suites of the store and the log
+# are there twice: as they are, and through proxies that do what servers do on their bad days.
+tests=(cargo test --locked --workspace --all-features)
+"${tests[@]}" --test mongodb --test mongodb_kills
+# Some of these start and kill brokers of their own.
+"${tests[@]}" --test kafka --test kafka_scan --test kafka_faults -- --test-threads 1
+"${tests[@]}" --test servers -- --skip cluster
 # Each of these is half a dozen processes.
-cargo test --locked -p ensemble --test servers cluster -- --test-threads 1
+"${tests[@]}" --test servers cluster -- --test-threads 1
 "$here/end_to_end.sh" --kills 3
 "$here/cluster.sh" --kills 6
 "$here/python_client.sh"
