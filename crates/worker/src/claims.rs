@@ -42,6 +42,7 @@ pub(crate) async fn claim_all(
     claims: &Arc<Vec<NewClaim>>,
 ) -> Result<Vec<Outcome>, StoreError> {
     let mut outcomes = vec![None; claims.len()];
+    // Ascending, always: all of them are then the claims as they are.
     let mut open: Vec<usize> = (0..claims.len()).collect();
     loop {
         let refused = insert(store, retry, silver, claims, &open, &mut outcomes).await?;
@@ -107,7 +108,7 @@ async fn read(
     Ok(())
 }
 
-/// Steps b to d: reads what is there and replaces what has a higher rank. Returns what has to go round again.
+/// Steps b to d: reads what is there and replaces what has a higher rank. Returns what has to go round again, ascending.
 async fn displace(
     store: &dyn Store,
     retry: &mut Retry<'_>,
@@ -145,6 +146,7 @@ async fn displace(
             again.push(i);
         }
     }
+    again.sort_unstable();
     Ok(again)
 }
 
@@ -179,3 +181,6 @@ async fn prune(store: &dyn Store, retry: &mut Retry<'_>, chain: Vec<Claim>) -> R
     let needed = |i: usize| i + 1 == shards.len() || !settled[i] || !settled[i + 1];
     Ok(chain.into_iter().enumerate().filter(|(i, _)| needed(*i)).map(|(_, c)| c).collect())
 }
+
+#[cfg(test)]
+mod tests;

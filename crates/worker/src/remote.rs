@@ -5,7 +5,7 @@
 use std::{num::NonZeroUsize, time::Duration};
 
 use ensemble_protocol::{
-    MAX_MESSAGE_BYTES, feed, reason_of, to_stream, v1::worker_service_client::WorkerServiceClient,
+    MAX_MESSAGE_BYTES, endpoint, feed, reason_of, to_stream, v1::worker_service_client::WorkerServiceClient,
 };
 use tokio::sync::watch;
 use tonic::{
@@ -15,10 +15,6 @@ use tonic::{
 
 use crate::{Committer, WorkerArgs, WorkerError, WorkerHandle};
 
-/// How long a connection may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// A supervisor that does not answer within two of these is gone: a pulled cable says nothing.
-const KEEPALIVE: Duration = Duration::from_secs(5);
 /// The longest that a worker waits before it dials for the first time after a broken link, and at last.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -41,12 +37,10 @@ pub struct RemoteWorker {
 #[derive(Debug, thiserror::Error)]
 pub enum RemoteError {
     /// The supervisor's address cannot be one.
-    #[error("{address} is no address of a supervisor, such as http://127.0.0.1:7071: {reason}")]
+    #[error("{address:?} is no address of a supervisor, such as http://127.0.0.1:7071")]
     Address {
         /// The address.
         address: String,
-        /// What is wrong.
-        reason: String,
     },
     /// The supervisor will never take this worker.
     #[error("the supervisor at {address} refuses this worker: {reason}")]
@@ -72,7 +66,12 @@ impl RemoteWorker {
         mut stop: watch::Receiver<bool>,
         attached: impl Fn(Option<&str>),
     ) -> Result<(), RemoteError> {
-        let endpoints = self.supervisors.iter().map(|address| endpoint(address)).collect::<Result<Vec<_>, _>>()?;
+        let dialler = |address: &String| {
+            // A worker may have nothing to say for long, and has to hear of a supervisor's end.
+            let endpoint = endpoint(address).map(|endpoint| endpoint.keep_alive_while_idle(true));
+            endpoint.ok_or_else(|| RemoteError::Address { address: address.clone() })
+        };
+        let endpoints = self.supervisors.iter().map(dialler).collect::<Result<Vec<_>, _>>()?;
         let mut failures = 0;
         let mut told = String::new();
         for (address, endpoint) in self.supervisors.iter().zip(&endpoints).cycle() {
@@ -134,20 +133,6 @@ impl RemoteWorker {
             Err(status) => Ok(Err(status)),
         }
     }
-}
-
-fn endpoint(address: &str) -> Result<Endpoint, RemoteError> {
-    let wrong = |reason: String| RemoteError::Address { address: address.to_owned(), reason };
-    let endpoint = Endpoint::from_shared(address.to_owned()).map_err(|e| wrong(whole(&e)))?;
-    if endpoint.uri().host().is_none() || endpoint.uri().scheme_str() != Some("http") {
-        return Err(wrong("it has to be http://HOST:PORT".to_owned()));
-    }
-    Ok(endpoint
-        .connect_timeout(CONNECT_TIMEOUT)
-        .http2_keep_alive_interval(KEEPALIVE)
-        .keep_alive_timeout(KEEPALIVE)
-        .keep_alive_while_idle(true)
-        .tcp_nodelay(true))
 }
 
 fn client(channel: Channel) -> WorkerServiceClient<Channel> {
