@@ -73,14 +73,20 @@ fn a_file_that_changed_since_its_job_was_killed_is_a_new_job() {
     let more = place.run("generate --rows 10 --seed 9 --bad 0").out;
     place.append("in.csv", more.split_once('\n').unwrap().1);
     let mut running = started(&place);
-    // While the old job is being settled, or in the middle of the new one.
+    // While the old job is being settled, or in the middle of the new one, or between the two.
     running.kill();
+    let killed = running.wait_for_end();
     let text = fs::read_to_string(place.path("in.csv")).unwrap();
     let half = text[..text.len() / 2].rfind('\n').unwrap() + 1;
     place.write("in.csv", &text[..half]);
 
     let run = place.run(QUICKLY);
-    run.says(0, "has failed: a file has changed since the job began; what it had leased is settled");
+    assert_eq!(run.code, Some(0), "{}", run.err);
+    let said = killed.err + &run.err;
+    assert!(
+        said.contains("has failed: a file has changed since the job began; what it had leased is settled"),
+        "{said}"
+    );
     let report = run.json();
     assert_eq!(report["rows"].as_u64().unwrap(), text[..half].lines().count() as u64 - 1);
     let states = states(&place);

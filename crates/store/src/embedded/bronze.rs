@@ -151,11 +151,15 @@ fn run(engine: &Engine, queue: &Receiver<Queued<Request>>) {
         let mut permits = Vec::new();
         for queued in std::iter::once(first).chain(queue.try_iter().take(GROUP - 1)) {
             permits.push(queued.permits);
+            // Nobody is answered before the fault that answers everybody is known.
             let applied = match queued.request {
                 Request::Decide { shard, record, payload, reply } => {
-                    let insert =
-                        if outcome.is_ok() { group.decide(shard, &record, payload) } else { Ok(Insert::Present) };
-                    insert.map(|insert| inserts.push((reply, insert)))
+                    let insert = match outcome.is_ok() {
+                        true => group.decide(shard, &record, payload),
+                        false => Ok(Insert::Present),
+                    };
+                    inserts.push((reply, *insert.as_ref().unwrap_or(&Insert::Present)));
+                    insert.map(drop)
                 }
                 Request::Spool { plan, payload, reply } => {
                     dones.push((reply, ()));
