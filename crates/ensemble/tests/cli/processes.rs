@@ -75,7 +75,7 @@ pub(crate) fn signal(child: &Child, name: &str) {
 
 /// Starts a command; the lines that it says on stderr.
 pub(crate) fn spawn(mut command: Command) -> (Child, mpsc::Receiver<String>) {
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let (sender, lines) = mpsc::sync_channel(4096);
     let stderr = BufReader::new(child.stderr.take().unwrap());
     std::thread::spawn(move || {

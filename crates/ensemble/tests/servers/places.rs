@@ -46,7 +46,7 @@ impl Servers {
 }
 
 /// A connection string with another database.
-fn with_database(uri: &str, database: &str) -> String {
+pub(crate) fn with_database(uri: &str, database: &str) -> String {
     let (scheme, rest) = uri.split_once("://").unwrap();
     let (before, query) = rest.split_once('?').map_or((rest, None), |(before, query)| (before, Some(query)));
     let hosts = before.split('/').next().unwrap();

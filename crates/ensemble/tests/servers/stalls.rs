@@ -1,13 +1,14 @@
 //! Servers that are away for longer than a lease hold a job up, which says so and goes on by itself, and nothing else.
 
 use std::{
-    io::{BufRead, BufReader, Read},
+    io::Read,
     net::SocketAddr,
-    process::{Child, Command, Stdio},
-    sync::mpsc,
-    time::{Duration, Instant},
+    process::Child,
+    sync::{Arc, mpsc},
+    time::Duration,
 };
 
+use ensemble_store::{JobNumber, MongoOptions, MongoStore, Store};
 use ensemble_testkit::{
     mongo_proxy::{FaultKind, Gate, MongoProxy},
     tcp_proxy::TcpProxy,
@@ -16,14 +17,16 @@ use tokio::task::block_in_place;
 
 use crate::{
     broker::Broker,
-    places::{Servers, assert_same_answer},
-    support::{Place, poll},
+    places::{Servers, assert_same_answer, with_database},
+    processes::{self, spawn, wait_for},
+    support::Place,
 };
 
 const ROWS: &str = "--rows 4000 --duplicates 0.1 --bad 0.02 --seed 5";
 const LEASE_MS: u64 = 3000;
 /// Nothing here takes longer.
 const DEADLINE: Duration = Duration::from_secs(60);
+const TICK: Duration = Duration::from_millis(5);
 /// What a job of a few megabytes may take, and by how much that may grow while it waits.
 const MOST_MEMORY: u64 = 256 << 20;
 const MOST_GROWTH: u64 = 32 << 20;
@@ -36,7 +39,7 @@ struct Job {
 
 impl Job {
     /// Starts a job whose patience is short, and waits until it is in the middle: some shards are in the ledger.
-    fn in_the_middle(place: &Place, servers: &Servers, store: &MongoProxy) -> Self {
+    async fn in_the_middle(place: &Place, servers: &Servers, store: &MongoProxy) -> Self {
         let options = servers.options_at(store.uri());
         let mut command = place.command(&format!("run {options} --shard-bytes 4096 --output json tracks.csv"));
         for (name, value_ms) in [
@@ -48,39 +51,23 @@ impl Job {
         ] {
             command.env(format!("ENSEMBLE__{name}"), value_ms.to_string());
         }
-        let enough = settled(place, servers) + 5;
-        let job = Self::spawn(command);
-        block_in_place(|| poll("some shards are settled", || settled(place, servers) >= enough));
-        job
-    }
-
-    fn spawn(mut command: Command) -> Self {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let (sender, lines) = mpsc::sync_channel(1024);
-        let stderr = BufReader::new(child.stderr.take().unwrap());
-        std::thread::spawn(move || {
-            for line in stderr.lines().map_while(Result::ok) {
-                eprintln!("{line}");
-                if sender.send(line).is_err() {
-                    return;
-                }
+        let ledger = Ledger::open(&with_database(servers.server_uri(), &servers.name)).await;
+        let enough = ledger.settled().await + 5;
+        let (child, lines) = spawn(command);
+        let job = Self { child, lines };
+        let middle = async {
+            while ledger.settled().await < enough {
+                tokio::time::sleep(TICK).await;
             }
-        });
-        Self { child, lines }
+        };
+        tokio::time::timeout(DEADLINE, middle).await.expect("some shards are settled");
+        job
     }
 
     /// The next line with these words.
     fn says(&self, words: &str) -> String {
-        let deadline = Instant::now() + DEADLINE;
-        block_in_place(|| {
-            loop {
-                let rest = deadline.saturating_duration_since(Instant::now());
-                let Ok(line) = self.lines.recv_timeout(rest) else { panic!("it never said {words:?}") };
-                if line.contains(words) {
-                    return line;
-                }
-            }
-        })
+        let line = block_in_place(|| wait_for(&self.lines, words, DEADLINE));
+        line.unwrap_or_else(|| panic!("it never said {words:?}"))
     }
 
     /// Lets more time than a lease pass, while the job waits and its memory stays as it is.
@@ -101,12 +88,6 @@ impl Job {
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
     }
 
-    /// Sends a signal by its name.
-    fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap();
-        assert!(sent.success());
-    }
-
     /// Its exit code and its report.
     fn end(&mut self) -> (Option<i32>, serde_json::Value) {
         let status = block_in_place(|| self.child.wait().unwrap());
@@ -116,11 +97,18 @@ impl Job {
     }
 }
 
-/// How many shards of the place's one job are in the ledger.
-fn settled(place: &Place, servers: &Servers) -> u64 {
-    let run = block_in_place(|| place.run(&format!("jobs list {} --output json", servers.options())));
-    let jobs: serde_json::Value = serde_json::from_str(&run.out).unwrap_or_default();
-    jobs[0]["shards"].as_u64().unwrap_or(0)
+/// The ledger of a database, read past the proxies, and at once: a process that is asked would answer too late.
+struct Ledger(Arc<MongoStore>);
+
+impl Ledger {
+    async fn open(uri: &str) -> Self {
+        Self(MongoStore::connect(MongoOptions::new(uri)).await.unwrap())
+    }
+
+    /// How many shards of the one job are settled.
+    async fn settled(&self) -> usize {
+        self.0.scan_ledger(JobNumber(1), 0, usize::MAX).await.unwrap().len()
+    }
 }
 
 impl Drop for Job {
@@ -135,7 +123,7 @@ async fn a_store_that_is_away_for_longer_than_a_lease_stalls_the_job() {
     let (servers, place) = (Servers::named(), Place::new());
     place.generate("tracks.csv", ROWS);
     let store = MongoProxy::start_for(servers.server_uri()).await.unwrap();
-    let mut job = Job::in_the_middle(&place, &servers, &store);
+    let mut job = Job::in_the_middle(&place, &servers, &store).await;
     store.set_gate(Gate::BlackHole);
     job.says("Stalled: ");
     job.waits_in_flat_memory().await;
@@ -154,10 +142,10 @@ async fn a_job_that_is_interrupted_while_its_store_is_away_can_be_resumed() {
     place.generate("tracks.csv", ROWS);
     let store = MongoProxy::start_for(servers.server_uri()).await.unwrap();
     for (signal, code) in [("INT", 130), ("TERM", 143)] {
-        let mut job = Job::in_the_middle(&place, &servers, &store);
+        let mut job = Job::in_the_middle(&place, &servers, &store).await;
         store.set_gate(Gate::BlackHole);
         job.says("Stalled: ");
-        job.signal(signal);
+        processes::signal(&job.child, signal);
         let (ended, report) = job.end();
         assert_eq!((ended, &report["state"]), (Some(code), &"running".into()), "{report}");
         assert!(job.lines.iter().all(|line| !line.contains("goes on")), "it says that it goes on");
@@ -182,7 +170,7 @@ async fn brokers_that_are_away_for_longer_than_a_lease_stall_the_job() {
     let _broker = block_in_place(|| Broker::start_with(PORT, &settings));
     servers.brokers = brokers.addr().to_string();
     let store = MongoProxy::start_for(servers.server_uri()).await.unwrap();
-    let mut job = Job::in_the_middle(&place, &servers, &store);
+    let mut job = Job::in_the_middle(&place, &servers, &store).await;
     let before = brokers.counts();
     assert!(before.bytes_to_server > 0 && before.held_back == 0, "{before:?}");
     brokers.set_gate(Gate::BlackHole);
