@@ -19,6 +19,8 @@ while [[ ${1:-} == --* ]]; do
     esac
     shift 2
 done
+# shellcheck source=scripts/servers/checks/lib.sh
+source "$here/checks/lib.sh"
 RANDOM=${SEED:-$$}
 mongodb_port=27617 kafka_port=19692
 work=$(mktemp -d)
@@ -29,25 +31,13 @@ job=''
 cleanup() {
     [[ -z $job ]] || kill -9 "$job" 2>/dev/null || true
     for name in "${!pids[@]}"; do kill -9 "${pids[$name]}" 2>/dev/null || true; done
-    "$here/mongodb-down.sh" "$mongodb" >/dev/null 2>&1 || true
-    "$here/kafka-down.sh" "$kafka_port" --wipe >/dev/null 2>&1 || true
+    stop_servers
     rm -rf "$work"
 }
 trap cleanup EXIT
 
-# shellcheck source=scripts/servers/checks/lib.sh
-source "$here/checks/lib.sh"
-"$here/mongodb-install.sh"
-"$here/kafka-install.sh"
-"$here/kafka-down.sh" "$kafka_port" --wipe >/dev/null
-BACKEND=h2 "$here/mongodb-up.sh" "$mongodb" "$mongodb_port"
-"$here/kafka-up.sh" "$kafka_port" 1
-
-files=("$@")
-if [[ ${#files[@]} == 0 ]]; then
-    "$ensemble" generate --rows 20000 --duplicates 0.05 --bad 0.01 >"$work/tracks.csv"
-    files=("$work/tracks.csv")
-fi
+start_servers
+choose_files "$@"
 database=cluster
 uri=mongodb://127.0.0.1:$mongodb_port/$database?replicaSet=rs0
 places=(--store "$uri" --events "kafka://127.0.0.1:$kafka_port/$database")
@@ -89,14 +79,7 @@ for ((n = 1; n <= kills; n++)); do
     victims=("${members[@]}" mongodb kafka)
     victim=${victims[RANDOM % ${#victims[@]}]}
     case $victim in
-        mongodb)
-            kill -9 "$(cat "$mongodb/pid")"
-            BACKEND=h2 "$here/mongodb-up.sh" "$mongodb" "$mongodb_port" >/dev/null
-            ;;
-        kafka)
-            "$here/kafka-down.sh" "$kafka_port" --kill >/dev/null
-            "$here/kafka-up.sh" "$kafka_port" 1 >/dev/null
-            ;;
+        mongodb | kafka) kill_server "$victim" ;;
         *)
             kill -9 "${pids[$victim]}" 2>/dev/null || true
             wait "${pids[$victim]}" 2>/dev/null || true

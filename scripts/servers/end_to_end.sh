@@ -19,6 +19,8 @@ while [[ ${1:-} == --* ]]; do
     esac
     shift 2
 done
+# shellcheck source=scripts/servers/checks/lib.sh
+source "$here/checks/lib.sh"
 mongodb_port=27517 kafka_port=19592
 work=$(mktemp -d)
 # The database of the last run must not be taken for this one's.
@@ -26,25 +28,13 @@ mongodb=$work/mongodb
 
 cleanup() {
     [[ -z ${job:-} ]] || kill -9 "$job" 2>/dev/null || true
-    "$here/mongodb-down.sh" "$mongodb" >/dev/null 2>&1 || true
-    "$here/kafka-down.sh" "$kafka_port" --wipe >/dev/null 2>&1 || true
+    stop_servers
     rm -rf "$work"
 }
 trap cleanup EXIT
 
-# shellcheck source=scripts/servers/checks/lib.sh
-source "$here/checks/lib.sh"
-"$here/mongodb-install.sh"
-"$here/kafka-install.sh"
-"$here/kafka-down.sh" "$kafka_port" --wipe >/dev/null
-BACKEND=h2 "$here/mongodb-up.sh" "$mongodb" "$mongodb_port"
-"$here/kafka-up.sh" "$kafka_port" 1
-
-files=("$@")
-if [[ ${#files[@]} == 0 ]]; then
-    "$ensemble" generate --rows 20000 --duplicates 0.05 --bad 0.01 >"$work/tracks.csv"
-    files=("$work/tracks.csv")
-fi
+start_servers
+choose_files "$@"
 database=end_to_end
 uri=mongodb://127.0.0.1:$mongodb_port/$database?replicaSet=rs0
 places=(--store "$uri" --events "kafka://127.0.0.1:$kafka_port/$database")
@@ -61,13 +51,7 @@ for ((n = 1; n <= kills; n++)); do
     for server in mongodb kafka; do
         sleep "0.$((RANDOM % 8 + 2))"
         kill -0 "$job" 2>/dev/null || break 2
-        if [[ $server == mongodb ]]; then
-            kill -9 "$(cat "$mongodb/pid")"
-            BACKEND=h2 "$here/mongodb-up.sh" "$mongodb" "$mongodb_port" >/dev/null
-        else
-            "$here/kafka-down.sh" "$kafka_port" --kill >/dev/null
-            "$here/kafka-up.sh" "$kafka_port" 1 >/dev/null
-        fi
+        kill_server "$server"
         # One that came when the job had just ended shows nothing.
         kill -0 "$job" 2>/dev/null && fired=$((fired + 1))
     done

@@ -9,22 +9,15 @@ use std::{
 };
 
 use ensemble_protocol::{
-    MAX_MESSAGE_BYTES, RemoteStore,
+    MAX_MESSAGE_BYTES, RemoteStore, endpoint,
     v1::{self, job_service_client::JobServiceClient},
 };
 use ensemble_store::{JobId, Store};
 use ensemble_supervisor::{JobReport, JobState, JobStatus, Totals};
-use tonic::{
-    Code, Status,
-    transport::{Channel, Endpoint},
-};
+use tonic::{Code, Status, transport::Channel};
 
 use crate::exit::Failure;
 
-/// How long a connection may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// A server that does not answer within two of these is gone.
-const KEEPALIVE: Duration = Duration::from_secs(5);
 /// The longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
@@ -43,17 +36,8 @@ impl Remote {
         let servers = addresses.split(',').map(|address| {
             let address = address.trim();
             let wrong = || anyhow::anyhow!("{address:?} is no address of a server, such as http://127.0.0.1:7070");
-            let endpoint = Endpoint::from_shared(address.to_owned()).map_err(|_| Failure::could_not_start(wrong()))?;
-            if endpoint.uri().host().is_none() || endpoint.uri().scheme_str() != Some("http") {
-                return Err(Failure::could_not_start(wrong()));
-            }
-            let channel = endpoint
-                .connect_timeout(CONNECT_TIMEOUT)
-                .http2_keep_alive_interval(KEEPALIVE)
-                .keep_alive_timeout(KEEPALIVE)
-                .tcp_nodelay(true)
-                .connect_lazy();
-            Ok((address.to_owned(), channel))
+            let endpoint = endpoint(address).ok_or_else(|| Failure::could_not_start(wrong()))?;
+            Ok((address.to_owned(), endpoint.connect_lazy()))
         });
         Ok(Self { servers: servers.collect::<Result<_, _>>()?, at: AtomicUsize::new(0) })
     }
@@ -133,16 +117,7 @@ pub(crate) fn report(job: &v1::Job) -> Result<JobReport, Failure> {
 /// A job as a watcher in its own process sees it.
 pub(crate) fn status(job: &v1::Job) -> Result<JobStatus, Failure> {
     let id: JobId = job.job_id.parse().map_err(|_| unreadable("a job's id"))?;
-    let state = match job.state() {
-        v1::JobState::Queued => JobState::Queued,
-        v1::JobState::Running => JobState::Running,
-        v1::JobState::Paused => JobState::Paused,
-        v1::JobState::Stopping => JobState::Stopping,
-        v1::JobState::Succeeded => JobState::Succeeded,
-        v1::JobState::Failed => JobState::Failed,
-        v1::JobState::Cancelled => JobState::Cancelled,
-        v1::JobState::Unspecified => return Err(unreadable("a job's state")),
-    };
+    let state = JobState::try_from(job.state()).map_err(|_| unreadable("a job's state"))?;
     let counts = job.counts.clone().unwrap_or_default();
     // Only sums of these are ever shown.
     let totals = Totals {

@@ -3,6 +3,7 @@
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Router, extract::State, http::StatusCode, routing::get};
+use ensemble_protocol::KEEPALIVE;
 use ensemble_supervisor::{Desk, routes, worker_routes};
 use ensemble_telemetry::render_measures;
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
@@ -11,8 +12,6 @@ use tonic::{service::Routes, transport::Server};
 
 use crate::{exit::Failure, settings::SupervisorSettings};
 
-/// A peer that does not answer within two of these is gone.
-const KEEPALIVE: Duration = Duration::from_secs(5);
 /// How long open calls may take once the process is to end.
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 

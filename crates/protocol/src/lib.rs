@@ -2,12 +2,14 @@
 //! the types of the store.
 
 mod convert;
+mod dial;
 mod layers;
 mod link;
 mod remote_store;
 mod status;
 
 pub use convert::ConvertError;
+pub use dial::{KEEPALIVE, endpoint};
 
 pub use link::{SupervisorEnd, WorkerEnd, feed, from_stream, in_process, to_stream};
 pub use remote_store::RemoteStore;

@@ -26,8 +26,6 @@ pub enum Refusal {
     WrongState,
     /// An upload's bytes arrived damaged, or leave a gap. Send them again from what is durable.
     DamagedBytes,
-    /// Too much at once. The same call may work later.
-    TooMuch,
     /// The store or the event log is away, or no supervisor is in office. The same call may work later.
     Unavailable,
     /// Something is wrong here that no caller can mend.
@@ -51,7 +49,6 @@ impl Refusal {
             Self::NotFound => (Code::NotFound, "NOT_FOUND"),
             Self::WrongState => (Code::FailedPrecondition, "WRONG_STATE"),
             Self::DamagedBytes => (Code::DataLoss, "DAMAGED_BYTES"),
-            Self::TooMuch => (Code::ResourceExhausted, "TOO_MUCH"),
             Self::Unavailable => (Code::Unavailable, "UNAVAILABLE"),
             Self::Internal => (Code::Internal, "INTERNAL"),
         }
@@ -72,7 +69,7 @@ impl Refusal {
                 details.add_bad_request_violation(field, &message);
                 message = format!("{field}: {message}");
             }
-            Self::TooMuch | Self::Unavailable => {
+            Self::Unavailable => {
                 details.set_retry_info(Some(RETRY_AFTER));
             }
             _ => {}

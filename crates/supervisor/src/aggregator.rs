@@ -15,10 +15,8 @@ use ensemble_store::{DocumentKind, JobNumber, LedgerEntry, Stamp, Store};
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use serde::{Deserialize, Serialize};
 
-use crate::{Covered, GoldState, JobRecord, Office, SupervisorError, list_jobs, office};
+use crate::{Covered, GoldState, JobRecord, Office, SupervisorError, ledger::each_entry, list_jobs, office};
 
-/// How many ledger entries are read at once.
-const PAGE: usize = 256;
 /// A checkpoint is cut into documents of this size.
 const CHUNK_BYTES: usize = 4 << 20;
 /// How long a caller waits for gold to be written.
@@ -56,17 +54,8 @@ pub async fn load_gold(
 }
 
 async fn fold_job(store: &dyn Store, state: &mut GoldState, job: JobNumber) -> Result<(), SupervisorError> {
-    let mut from = state.covered().prefix(job);
-    loop {
-        let page = store.scan_ledger(job, from, PAGE).await?;
-        for entry in &page {
-            state.fold(entry)?;
-        }
-        match page.last() {
-            Some(last) if page.len() == PAGE => from = last.plan.shard.number + 1,
-            _ => return Ok(()),
-        }
-    }
+    let from = state.covered().prefix(job);
+    each_entry(store, job, from, |entry| state.fold(entry).map(drop)).await
 }
 
 async fn load_checkpoint(store: &dyn Store, silver: &str) -> Result<(Cells, Covered), SupervisorError> {

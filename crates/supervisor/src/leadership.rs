@@ -55,11 +55,10 @@ impl Candidate {
     /// # Errors
     /// Those of the store that do not pass.
     pub async fn take(&self, mut waits: impl FnMut(&str)) -> Result<Term, SupervisorError> {
-        let pause = Duration::from_millis((self.holder.lease_ms / 20).clamp(10, 1000));
-        let mut seen: Option<(Stamp, Instant)> = None;
+        let mut watched = Watched::default();
         let mut told = String::new();
         loop {
-            match self.attempt(&mut seen).await {
+            match self.attempt(&mut watched).await {
                 Ok(Attempt::Taken(term)) => return Ok(term),
                 Ok(Attempt::Held(by)) if by == told => {}
                 Ok(Attempt::Held(by)) => {
@@ -68,7 +67,7 @@ impl Candidate {
                 }
                 Err(SupervisorError::Store(e)) if e.class() == ErrorClass::Transient => {
                     // What was not watched may have moved.
-                    seen = None;
+                    watched = Watched::default();
                     if told != e.to_string() {
                         told = e.to_string();
                         waits(&told);
@@ -76,28 +75,23 @@ impl Candidate {
                 }
                 Err(e) => return Err(e),
             }
-            sleep(pause).await;
+            sleep(self.holder.pause()).await;
         }
     }
 
-    async fn attempt(&self, seen: &mut Option<(Stamp, Instant)>) -> Result<Attempt, SupervisorError> {
-        let stored = self.store.document(DocumentKind::Leadership, LEADERSHIP).await?;
-        let Some(stored) = stored else { return self.succeed(None).await };
-        let holder: Holder = serde_json::from_slice(&stored.body).unwrap_or_default();
-        if self.alone {
-            return self.succeed(Some(stored.stamp)).await;
-        }
-        let (stamp, since) = *seen.get_or_insert((stored.stamp, Instant::now()));
-        if stamp != stored.stamp {
-            *seen = Some((stored.stamp, Instant::now()));
-        } else if holder.released || since.elapsed() >= Duration::from_millis(holder.lease_ms) {
+    async fn attempt(&self, watched: &mut Watched) -> Result<Attempt, SupervisorError> {
+        let Some(stored) = self.store.document(DocumentKind::Leadership, LEADERSHIP).await? else {
+            return self.succeed(None).await;
+        };
+        let holder = Holder::of(&stored);
+        if self.alone || watched.is_silent(&stored, &holder) {
             return self.succeed(Some(stored.stamp)).await;
         }
         Ok(Attempt::Held(holder.name))
     }
 
     async fn succeed(&self, before: Option<Stamp>) -> Result<Attempt, SupervisorError> {
-        let stamp = Stamp { epoch: Epoch(before.map_or(0, |s| s.epoch.0) + 1), version: 1 };
+        let stamp = succeeding(before);
         if !write(&*self.store, before, stamp, &self.holder).await? {
             return Ok(Attempt::Held("another candidate".to_owned()));
         }
@@ -106,25 +100,67 @@ impl Candidate {
     }
 }
 
-/// Waits until a supervisor that holds a lease on the office has been silent for the lease's time.
+/// Takes an office without a lease, so that whoever wants it has it next; a supervisor that holds a lease on it has to
+/// have been silent for the lease's time.
 ///
 /// # Errors
-/// [`SupervisorError::Held`] where it is not; those of the store.
-pub(crate) async fn wait_for_silence(store: &dyn Store) -> Result<(), SupervisorError> {
-    let mut seen: Option<(Stamp, Instant)> = None;
-    loop {
-        let Some(stored) = store.document(DocumentKind::Leadership, LEADERSHIP).await? else { return Ok(()) };
-        let holder: Holder = serde_json::from_slice(&stored.body).unwrap_or_default();
-        let lease = Duration::from_millis(holder.lease_ms);
-        let (stamp, since) = *seen.get_or_insert((stored.stamp, Instant::now()));
-        if stamp != stored.stamp {
+/// [`SupervisorError::Held`] where it is not; [`SupervisorError::Deposed`] where somebody else takes office at the same
+/// moment; those of the store.
+pub(crate) async fn take_once(store: Arc<dyn Store>) -> Result<Office, SupervisorError> {
+    let mut watched = Watched::default();
+    let before = loop {
+        let Some(stored) = store.document(DocumentKind::Leadership, LEADERSHIP).await? else { break None };
+        let holder = Holder::of(&stored);
+        if watched.is_silent(&stored, &holder) {
+            break Some(stored.stamp);
+        }
+        if watched.has_moved {
             return Err(SupervisorError::Held(holder.name));
         }
-        if holder.released || since.elapsed() >= lease {
-            return Ok(());
-        }
-        sleep((lease / 20).clamp(Duration::from_millis(10), Duration::from_secs(1))).await;
+        sleep(holder.pause()).await;
+    };
+    let (stamp, holder) = (succeeding(before), Holder::default());
+    if !write(&*store, before, stamp, &holder).await? {
+        return Err(SupervisorError::Deposed);
     }
+    Ok(Office::of_epoch(store, stamp.epoch))
+}
+
+/// The office's stamp, as it is watched.
+#[derive(Default)]
+struct Watched {
+    since: Option<(Stamp, Instant)>,
+    /// It has changed while it was watched.
+    has_moved: bool,
+}
+
+impl Watched {
+    /// Whether whoever is in office has left, or has not been heard of for the lease's time.
+    fn is_silent(&mut self, stored: &Document, holder: &Holder) -> bool {
+        let (stamp, since) = *self.since.get_or_insert((stored.stamp, Instant::now()));
+        if stamp == stored.stamp {
+            return holder.released || since.elapsed() >= Duration::from_millis(holder.lease_ms);
+        }
+        self.since = Some((stored.stamp, Instant::now()));
+        self.has_moved = true;
+        false
+    }
+}
+
+impl Holder {
+    fn of(stored: &Document) -> Self {
+        serde_json::from_slice(&stored.body).unwrap_or_default()
+    }
+
+    /// How long to wait before the office is looked at again.
+    fn pause(&self) -> Duration {
+        Duration::from_millis((self.lease_ms / 20).clamp(10, 1000))
+    }
+}
+
+/// The first stamp of the next term.
+fn succeeding(before: Option<Stamp>) -> Stamp {
+    Stamp { epoch: Epoch(before.map_or(0, |s| s.epoch.0) + 1), version: 1 }
 }
 
 enum Attempt {

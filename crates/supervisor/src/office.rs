@@ -6,6 +6,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
+use bytes::Bytes;
 use ensemble_store::{Document, DocumentKind, Epoch, JobNumber, Stamp, Store};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -36,16 +37,7 @@ impl Office {
     /// Those of the store; [`SupervisorError::Held`] where a supervisor is in office; [`SupervisorError::Deposed`] where
     /// somebody else takes office at the same moment.
     pub async fn take(store: Arc<dyn Store>) -> Result<Self, SupervisorError> {
-        leadership::wait_for_silence(&*store).await?;
-        let before = store.document(DocumentKind::Leadership, LEADERSHIP).await?;
-        let epoch = Epoch(before.as_ref().map_or(0, |d| d.stamp.epoch.0) + 1);
-        let document =
-            Document { id: LEADERSHIP.to_owned(), stamp: Stamp { epoch, version: 1 }, body: b"{}".as_slice().into() };
-        let expected = before.map(|d| d.stamp);
-        if !store.write_document(DocumentKind::Leadership, expected, &document).await? {
-            return Err(SupervisorError::Deposed);
-        }
-        Ok(Self::of_epoch(store, epoch))
+        leadership::take_once(store).await
     }
 
     /// A term that has begun.
@@ -82,34 +74,6 @@ impl Office {
         self.deposed.load(Ordering::Relaxed)
     }
 
-    /// Writes a document over the one with the stamp `expected`, or where there is none, and says whether it did. That
-    /// it did not is no sign of a successor: any number of callers may try.
-    ///
-    /// # Errors
-    /// Those of the store; [`SupervisorError::Deposed`] once it is known.
-    pub async fn try_write(
-        &self,
-        kind: DocumentKind,
-        id: &str,
-        expected: Option<Stamp>,
-        body: bytes::Bytes,
-    ) -> Result<bool, SupervisorError> {
-        if self.is_deposed() {
-            return Err(SupervisorError::Deposed);
-        }
-        let document = self.next(id, expected, body);
-        if self.store.write_document(kind, expected, &document).await? {
-            return Ok(true);
-        }
-        // Its own write, where the answer was lost.
-        Ok(self.store.document(kind, id).await?.is_some_and(|stored| stored == document))
-    }
-
-    fn next(&self, id: &str, expected: Option<Stamp>, body: bytes::Bytes) -> Document {
-        let stamp = Stamp { epoch: self.epoch, version: expected.map_or(0, |s| s.version) + 1 };
-        Document { id: id.to_owned(), stamp, body }
-    }
-
     /// The term's number.
     pub fn epoch(&self) -> Epoch {
         self.epoch
@@ -131,9 +95,7 @@ impl Office {
         expected: Option<Stamp>,
         body: &T,
     ) -> Result<Stamp, SupervisorError> {
-        let body = serde_json::to_vec(body)
-            .map_err(|e| SupervisorError::Document { what: id.to_owned(), reason: e.to_string() })?;
-        self.write_bytes(kind, id, expected, body.into()).await
+        self.write_bytes(kind, id, expected, encode(id, body)?).await
     }
 
     /// [`Office::write`] for a body that is no JSON.
@@ -145,23 +107,61 @@ impl Office {
         kind: DocumentKind,
         id: &str,
         expected: Option<Stamp>,
-        body: bytes::Bytes,
+        body: Bytes,
     ) -> Result<Stamp, SupervisorError> {
+        let written = self.put(kind, id, expected, body).await?;
+        written.ok_or_else(|| {
+            self.depose();
+            SupervisorError::Deposed
+        })
+    }
+
+    /// [`Office::write`] that says whether it did. That it did not is no sign of a successor: any number of callers may
+    /// try.
+    ///
+    /// # Errors
+    /// Those of the store; [`SupervisorError::Deposed`] once it is known.
+    pub async fn try_write<T: Serialize>(
+        &self,
+        kind: DocumentKind,
+        id: &str,
+        expected: Option<Stamp>,
+        body: &T,
+    ) -> Result<bool, SupervisorError> {
+        self.try_write_bytes(kind, id, expected, encode(id, body)?).await
+    }
+
+    /// [`Office::try_write`] for a body that is no JSON.
+    ///
+    /// # Errors
+    /// As [`Office::try_write`].
+    pub async fn try_write_bytes(
+        &self,
+        kind: DocumentKind,
+        id: &str,
+        expected: Option<Stamp>,
+        body: Bytes,
+    ) -> Result<bool, SupervisorError> {
+        Ok(self.put(kind, id, expected, body).await?.is_some())
+    }
+
+    /// The new stamp; `None` where the stored stamp is not the expected one.
+    async fn put(
+        &self,
+        kind: DocumentKind,
+        id: &str,
+        expected: Option<Stamp>,
+        body: Bytes,
+    ) -> Result<Option<Stamp>, SupervisorError> {
         if self.is_deposed() {
             return Err(SupervisorError::Deposed);
         }
-        let document = self.next(id, expected, body);
-        if self.store.write_document(kind, expected, &document).await? {
-            return Ok(document.stamp);
-        }
-        // An answer that was lost on its way makes our own write look like a stranger's.
-        match self.store.document(kind, id).await? {
-            Some(stored) if stored == document => Ok(stored.stamp),
-            _ => {
-                self.depose();
-                Err(SupervisorError::Deposed)
-            }
-        }
+        let stamp = Stamp { epoch: self.epoch, version: expected.map_or(0, |s| s.version) + 1 };
+        let document = Document { id: id.to_owned(), stamp, body };
+        let is_there = self.store.write_document(kind, expected, &document).await?
+            // An answer that was lost on its way makes our own write look like a stranger's.
+            || self.store.document(kind, id).await?.is_some_and(|stored| stored == document);
+        Ok(is_there.then_some(stamp))
     }
 
     /// Gives out the next job's number together with the time at which its source counts as observed: both grow
@@ -182,6 +182,11 @@ impl Office {
         self.write(DocumentKind::Counter, JOB_COUNTER, expected, &next).await?;
         Ok((next.last, next.last_observed_at_us))
     }
+}
+
+fn encode<T: Serialize>(id: &str, body: &T) -> Result<Bytes, SupervisorError> {
+    let body = serde_json::to_vec(body);
+    body.map(Into::into).map_err(|e| SupervisorError::Document { what: id.to_owned(), reason: e.to_string() })
 }
 
 /// Reads a fenced document.

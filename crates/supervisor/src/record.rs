@@ -1,7 +1,7 @@
 //! A job as it is stored: what it pins, how far it may have been leased, how it ended.
 
 use ensemble_contract::{Contract, ContractError};
-use ensemble_protocol::v1;
+use ensemble_protocol::{ConvertError, v1};
 use ensemble_sources::{SourceFile, csv::Preamble};
 use ensemble_store::{DocumentKind, JobId, JobNumber, Stamp, Store};
 use serde::{Deserialize, Serialize};
@@ -60,6 +60,37 @@ impl JobState {
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
         }
+    }
+}
+
+impl From<JobState> for v1::JobState {
+    fn from(state: JobState) -> Self {
+        match state {
+            JobState::Queued => Self::Queued,
+            JobState::Running => Self::Running,
+            JobState::Paused => Self::Paused,
+            JobState::Stopping => Self::Stopping,
+            JobState::Succeeded => Self::Succeeded,
+            JobState::Failed => Self::Failed,
+            JobState::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
+impl TryFrom<v1::JobState> for JobState {
+    type Error = ConvertError;
+
+    fn try_from(state: v1::JobState) -> Result<Self, ConvertError> {
+        Ok(match state {
+            v1::JobState::Queued => Self::Queued,
+            v1::JobState::Running => Self::Running,
+            v1::JobState::Paused => Self::Paused,
+            v1::JobState::Stopping => Self::Stopping,
+            v1::JobState::Succeeded => Self::Succeeded,
+            v1::JobState::Failed => Self::Failed,
+            v1::JobState::Cancelled => Self::Cancelled,
+            v1::JobState::Unspecified => return Err(ConvertError::Missing("state")),
+        })
     }
 }
 

@@ -118,11 +118,10 @@ impl Receiver {
     pub(crate) async fn begin(office: Office, name: String, file_name: String) -> Result<Self, UploadError> {
         check_name(&name)?;
         let head = Head { file_name: file_name.clone(), length: None };
-        let body = serde_json::to_vec(&head).map_err(|e| unreadable(&name, e))?;
-        office.try_write(DocumentKind::Upload, &name, None, body.into()).await?;
+        office.try_write(DocumentKind::Upload, &name, None, &head).await?;
         let stored = progress(&**office.store(), &name).await?;
         let Some(Progress { file_name: stored, durable, complete }) = stored else {
-            return Err(unreadable(&name, "it is gone again").into());
+            return Err(gone(&name).into());
         };
         if stored != file_name {
             return Err(UploadError::OtherFile { name, stored, asked: file_name });
@@ -161,7 +160,7 @@ impl Receiver {
     /// Stores the next piece. Another stream may have been faster with the same bytes; with others it sends another file.
     async fn keep(&mut self, piece: Bytes) -> Result<(), UploadError> {
         let (id, length) = (piece_id(&self.name, self.durable / PIECE_BYTES), piece.len() as u64);
-        while !self.office.try_write(DocumentKind::Upload, &id, None, piece.clone()).await? {
+        while !self.office.try_write_bytes(DocumentKind::Upload, &id, None, piece.clone()).await? {
             let store = self.office.store();
             let stored = store.document(DocumentKind::Upload, &id).await.map_err(SupervisorError::from)?;
             match stored {
@@ -186,11 +185,10 @@ impl Receiver {
             return Err(UploadError::Length { said: length, received });
         }
         let store = Arc::clone(self.office.store());
-        let mut last_is_kept = self.pending.is_empty();
         loop {
             // A file that is whole stays as it is: a job may have begun over it.
             let stored = office::read::<Head>(&*store, DocumentKind::Upload, &self.name).await?;
-            let Some((stamp, stored)) = stored else { return Err(unreadable(&self.name, "it is gone again").into()) };
+            let Some((stamp, stored)) = stored else { return Err(gone(&self.name).into()) };
             if let Some(stored) = stored.length {
                 self.complete = true;
                 self.durable = stored;
@@ -200,20 +198,19 @@ impl Receiver {
                     Err(UploadError::Length { said: length, received: stored })
                 };
             }
-            if !std::mem::replace(&mut last_is_kept, true) {
+            if !self.pending.is_empty() {
                 let piece = self.pending.split().freeze();
                 self.keep(piece).await?;
             }
             let head = Head { file_name: self.file_name.clone(), length: Some(length) };
-            let body = serde_json::to_vec(&head).map_err(|e| unreadable(&self.name, e))?;
             // Where it does not, another stream was faster: what it wrote is looked at.
-            self.office.try_write(DocumentKind::Upload, &self.name, Some(stamp), body.into()).await?;
+            self.office.try_write(DocumentKind::Upload, &self.name, Some(stamp), &head).await?;
         }
     }
 }
 
-fn unreadable(name: &str, reason: impl std::fmt::Display) -> SupervisorError {
-    SupervisorError::Document { what: format!("upload {name}"), reason: reason.to_string() }
+fn gone(name: &str) -> SupervisorError {
+    SupervisorError::Document { what: format!("upload {name}"), reason: "it is gone again".to_owned() }
 }
 
 /// Deletes an upload whose job has ended.

@@ -1,5 +1,5 @@
-# What the scripts that kill servers have in common: the foreign clients, and how a check is told. To be sourced, with
-# $here (this folder's parent), $ensemble and $ENSEMBLE_SERVERS_DIR set.
+# What the scripts that kill servers have in common: the servers, the foreign clients, and how a check is told. To be sourced, with
+# $here (this folder's parent), $ensemble, $ENSEMBLE_SERVERS_DIR, $work, $mongodb, $mongodb_port and $kafka_port set.
 # shellcheck shell=bash
 venv=$ENSEMBLE_SERVERS_DIR/venv
 if ! [[ -e $venv/ready ]]; then
@@ -7,6 +7,43 @@ if ! [[ -e $venv/ready ]]; then
     "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$here/checks/requirements.txt"
     touch "$venv/ready"
 fi
+# start_servers   the stand-in for MongoDB, on disk in $mongodb, and a fresh broker
+start_servers() {
+    "$here/mongodb-install.sh"
+    "$here/kafka-install.sh"
+    "$here/kafka-down.sh" "$kafka_port" --wipe >/dev/null
+    BACKEND=h2 "$here/mongodb-up.sh" "$mongodb" "$mongodb_port"
+    "$here/kafka-up.sh" "$kafka_port" 1
+}
+
+stop_servers() {
+    "$here/mongodb-down.sh" "$mongodb" >/dev/null 2>&1 || true
+    "$here/kafka-down.sh" "$kafka_port" --wipe >/dev/null 2>&1 || true
+}
+
+# kill_server mongodb|kafka   with -9, and starts it again
+kill_server() {
+    case $1 in
+        mongodb)
+            kill -9 "$(cat "$mongodb/pid")"
+            BACKEND=h2 "$here/mongodb-up.sh" "$mongodb" "$mongodb_port" >/dev/null
+            ;;
+        kafka)
+            "$here/kafka-down.sh" "$kafka_port" --kill >/dev/null
+            "$here/kafka-up.sh" "$kafka_port" 1 >/dev/null
+            ;;
+    esac
+}
+
+# choose_files FILE...   sets $files; without one a catalogue is generated
+choose_files() {
+    files=("$@")
+    if [[ ${#files[@]} == 0 ]]; then
+        "$ensemble" generate --rows 20000 --duplicates 0.05 --bad 0.01 >"$work/tracks.csv"
+        files=("$work/tracks.csv")
+    fi
+}
+
 passed=0 failed=0
 
 # check NAME COMMAND...

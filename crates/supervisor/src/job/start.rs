@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ensemble_store::{DocumentKind, ShardId, ShardKind, ShardPlan, Store};
+use ensemble_store::{DocumentKind, LedgerEntry, ShardId, ShardKind, ShardPlan, Store};
 use ractor::ActorRef;
 use rustc_hash::FxHashMap;
 use tokio::sync::watch;
@@ -10,11 +10,9 @@ use tokio::sync::watch;
 use super::{Breaker, JobActorState, JobArgs, JobMsg, TICK};
 use crate::{
     Ending, JobRecord, JobState, JobStatus, ShardTable, Source, SourceReader, SupervisorError, Totals,
+    ledger::each_entry,
     planner::{Window, spawn_planner},
 };
-
-/// How many ledger entries are read at once.
-const PAGE: usize = 256;
 
 /// The status before anything is known.
 pub(super) fn first_status(record: &JobRecord) -> JobStatus {
@@ -44,7 +42,12 @@ pub(super) async fn start(
     let stamp = office.write(DocumentKind::Job, &record.id.to_string(), Some(stamp), &record).await?;
     office.confirm().await?;
     let mut table = ShardTable::new(record.number, record.leased_below, limits);
-    load_ledger(&**office.store(), &record, &mut table).await?;
+    // What earlier processes settled.
+    let settle = |entry: &LedgerEntry| {
+        table.settle(entry);
+        Ok::<_, SupervisorError>(())
+    };
+    each_entry(&**office.store(), record.number, 0, settle).await?;
     // What an earlier term's worker settled after the aggregator had read the ledger, and before this, nobody will tell.
     aggregator.register(&record).await?;
     let mut state = JobActorState {
@@ -92,21 +95,6 @@ pub(super) async fn start(
         }
     }
     Ok(state)
-}
-
-/// What earlier processes settled.
-async fn load_ledger(store: &dyn Store, record: &JobRecord, table: &mut ShardTable) -> Result<(), SupervisorError> {
-    let mut from = 0;
-    loop {
-        let page = store.scan_ledger(record.number, from, PAGE).await?;
-        for entry in &page {
-            table.settle(entry);
-        }
-        match page.last() {
-            Some(last) if page.len() == PAGE => from = last.plan.shard.number + 1,
-            _ => return Ok(()),
-        }
-    }
 }
 
 /// The last shard of the settled prefix behind which reading can begin.

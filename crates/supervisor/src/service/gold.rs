@@ -1,6 +1,6 @@
 //! `GoldService`: views out of what is settled.
 
-use std::{pin::Pin, time::Duration};
+use std::time::Duration;
 
 use ensemble_gold::{GoldColumnKind, GoldRow, GoldValue, Views};
 use ensemble_protocol::{
@@ -8,10 +8,10 @@ use ensemble_protocol::{
     v1::{self, gold_service_server::GoldService, value},
 };
 use tokio::sync::mpsc;
-use tokio_stream::{Stream, wrappers::ReceiverStream};
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, async_trait};
 
-use super::{Desk, refused};
+use super::{Answers, Desk, refused};
 use crate::{JobRecord, SupervisorError, list_jobs, load_gold};
 
 /// How often a watcher hears of a view.
@@ -19,7 +19,7 @@ const WATCH_INTERVAL: Duration = Duration::from_millis(250);
 
 #[async_trait]
 impl GoldService for Desk {
-    type WatchViewStream = Pin<Box<dyn Stream<Item = Result<v1::ReadViewResponse, Status>> + Send>>;
+    type WatchViewStream = Answers<v1::ReadViewResponse>;
 
     async fn list_views(&self, _: Request<v1::ListViewsRequest>) -> Result<Response<v1::ListViewsResponse>, Status> {
         let jobs = self.jobs().await?;
@@ -44,7 +44,7 @@ impl GoldService for Desk {
     ) -> Result<Response<Self::WatchViewStream>, Status> {
         let request = request.into_inner();
         let mut sent = self.view(&request).await?;
-        let desk = self.clone_for_task();
+        let desk = self.clone();
         let (sender, states) = mpsc::channel(1);
         tokio::spawn(async move {
             let mut next = Ok(sent.clone());

@@ -1,38 +1,23 @@
 //! `JobService`: submitting, watching and steering jobs, uploads, and what was rejected.
 
-use std::{collections::HashMap, pin::Pin, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use ensemble_protocol::{
     Refusal,
-    v1::{self, job_service_server::JobService, upload_file_request::Message as Upload},
+    v1::{self, job_service_server::JobService},
 };
 use ensemble_store::{DeadLetter, JobId, JobNumber, Position, ShardId};
-use tokio::sync::mpsc;
-use tokio_stream::{Stream, wrappers::ReceiverStream};
 use tonic::{Request, Response, Status, Streaming, async_trait};
 
 use super::{
-    Desk, InOffice,
-    job::{self, message, settled},
+    Answers, Desk, InOffice,
+    job::{self, message},
     lock, page, patiently, refused, store_refused,
 };
-use crate::{
-    Ending, JobHandle, JobRecord, JobState, list_jobs, read_job,
-    uploads::{self, Receiver, UploadError},
-};
+use crate::{Ending, JobHandle, JobRecord, JobState, list_jobs, read_job, settled_totals};
 
-/// A watcher hears of a job at most this often.
-const WATCH_INTERVAL: Duration = Duration::from_millis(100);
-/// How often a job that nobody works on is looked at.
-const IDLE_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a paused job's workers may take to finish what they hold.
 const PAUSE_TIMEOUT: Duration = Duration::from_secs(60);
-/// The most bytes of an upload in one message.
-const MAX_CHUNK_BYTES: usize = 1 << 20;
-/// How long an upload may stand still.
-const UPLOAD_TIMEOUT: Duration = Duration::from_secs(60);
-
-type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 #[async_trait]
 impl JobService for Desk {
@@ -40,7 +25,7 @@ impl JobService for Desk {
     type UploadFileStream = Answers<v1::UploadFileResponse>;
 
     async fn submit_job(&self, request: Request<v1::SubmitJobRequest>) -> Result<Response<v1::Job>, Status> {
-        let desk = self.clone_for_task();
+        let desk = self.clone();
         let record = patiently(async move { desk.submit(request.into_inner()).await }).await?;
         self.job(&record).await.map(Response::new)
     }
@@ -71,7 +56,7 @@ impl JobService for Desk {
                 return Ok(Response::new(v1::ListJobsResponse { jobs, next_page_token: page::token([last]) }));
             }
             let state = self.live(&record).map_or(record.state, |live| live.status().borrow().state);
-            if wanted.is_empty() || wanted.contains(&job::state(state)) {
+            if wanted.is_empty() || wanted.contains(&state.into()) {
                 jobs.push(self.job(&record).await?);
             }
         }
@@ -79,19 +64,7 @@ impl JobService for Desk {
     }
 
     async fn watch_job(&self, request: Request<v1::WatchJobRequest>) -> Result<Response<Self::WatchJobStream>, Status> {
-        // Refused at once: whoever is not in office has no news, and a job that is not known never will have.
-        self.term()?;
-        let id = self.record(&request.get_ref().job_id).await?.id.to_string();
-        let desk = self.clone_for_task();
-        // One state waits for the watcher at most; what comes next is the state as it is then.
-        let (sender, states) = mpsc::channel(1);
-        tokio::spawn(async move {
-            let watched = desk.watch(&id, &sender).await;
-            if let Err(status) = watched {
-                let _ = sender.send(Err(status)).await;
-            }
-        });
-        Ok(Response::new(Box::pin(ReceiverStream::new(states))))
+        self.watched(&request.get_ref().job_id).await
     }
 
     async fn pause_job(&self, request: Request<v1::PauseJobRequest>) -> Result<Response<v1::Job>, Status> {
@@ -150,32 +123,11 @@ impl JobService for Desk {
         &self,
         request: Request<Streaming<v1::UploadFileRequest>>,
     ) -> Result<Response<Self::UploadFileStream>, Status> {
-        let term = self.term()?;
-        let mut messages = request.into_inner();
-        let Some(Upload::Start(start)) = next(&mut messages).await? else {
-            return Err(Refusal::InvalidField("start").status("the first message says what comes"));
-        };
-        let office = term.supervisor.office().clone();
-        let mut receiver = Receiver::begin(office, start.upload_id, start.file_name).await.map_err(upload_refused)?;
-        let (sender, answers) = mpsc::channel(4);
-        tokio::spawn(async move {
-            let said = sender.send(Ok(how_far(&receiver))).await;
-            if said.is_ok()
-                && let Err(status) = receive(&mut receiver, &mut messages, &sender).await
-            {
-                let _ = sender.send(Err(status)).await;
-            }
-        });
-        Ok(Response::new(Box::pin(ReceiverStream::new(answers))))
+        self.receive(request.into_inner()).await
     }
 
     async fn get_upload(&self, request: Request<v1::GetUploadRequest>) -> Result<Response<v1::Upload>, Status> {
-        let upload_id = request.into_inner().upload_id;
-        uploads::check_name(&upload_id).map_err(upload_refused)?;
-        let missing = || Refusal::NotFound.status(format!("there is no upload {upload_id:?}"));
-        let progress = uploads::progress(&*self.store, &upload_id).await.map_err(refused)?.ok_or_else(missing)?;
-        let uploads::Progress { file_name, durable, complete } = progress;
-        Ok(Response::new(v1::Upload { upload_id, file_name, durable_offset: durable, complete }))
+        self.upload(request.into_inner().upload_id).await.map(Response::new)
     }
 
     async fn list_dead_letters(
@@ -217,7 +169,7 @@ impl InOffice {
 }
 
 impl Desk {
-    async fn record(&self, id: &str) -> Result<JobRecord, Status> {
+    pub(super) async fn record(&self, id: &str) -> Result<JobRecord, Status> {
         let id = job::id(id)?;
         let found = read_job(&*self.store, id).await.map_err(refused)?;
         found.map(|(_, record)| record).ok_or_else(|| Refusal::NotFound.status(format!("there is no job {id}")))
@@ -235,11 +187,11 @@ impl Desk {
         self.job(&record).await.map(Response::new)
     }
 
-    fn live(&self, record: &JobRecord) -> Option<JobHandle> {
+    pub(super) fn live(&self, record: &JobRecord) -> Option<JobHandle> {
         self.term.borrow().as_ref().and_then(|term| term.job(record))
     }
 
-    async fn job(&self, record: &JobRecord) -> Result<v1::Job, Status> {
+    pub(super) async fn job(&self, record: &JobRecord) -> Result<v1::Job, Status> {
         match self.live(record).map(|live| live.status().borrow().clone()) {
             // It may have ended since the record was read; then the stored one says more.
             Some(status) if !status.state.is_terminal() => {
@@ -248,7 +200,7 @@ impl Desk {
             _ => {
                 let stored = read_job(&*self.store, record.id).await.map_err(refused)?;
                 let record = stored.map_or_else(|| record.clone(), |(_, stored)| stored);
-                let totals = settled(&*self.store, &record).await.map_err(refused)?;
+                let totals = settled_totals(&*self.store, &record).await.map_err(refused)?;
                 Ok(message(&record, &totals, None, &*self.store))
             }
         }
@@ -256,7 +208,7 @@ impl Desk {
 
     /// [`Desk::restart`], one at a time.
     async fn restart_in_turn(&self, term: Arc<InOffice>, id: JobId, ending: Option<Ending>) -> Result<(), Status> {
-        let desk = self.clone_for_task();
+        let desk = self.clone();
         patiently(async move {
             let _one_at_a_time = term.submitting.lock().await;
             desk.restart(&term, id, ending).await
@@ -274,50 +226,6 @@ impl Desk {
         self.follow(term, id, job);
         Ok(())
     }
-
-    /// Sends a job's states until it has ended or nobody listens.
-    async fn watch(&self, id: &str, to: &mpsc::Sender<Result<v1::Job, Status>>) -> Result<(), Status> {
-        let mut sent: Option<v1::Job> = None;
-        loop {
-            // Where the process is no longer in office, the watcher has to ask the one that is.
-            self.term()?;
-            let record = self.record(id).await?;
-            let live = self.live(&record);
-            // Changes from here on wake it.
-            let mut status = live.map(|live| live.status());
-            status.iter_mut().for_each(watch_mark);
-            let job = self.job(&record).await?;
-            let ended = matches!(job.state(), v1::JobState::Succeeded | v1::JobState::Failed | v1::JobState::Cancelled);
-            if sent.as_ref() != Some(&job) {
-                sent = Some(job.clone());
-                if to.send(Ok(job)).await.is_err() {
-                    return Ok(());
-                }
-            }
-            if ended {
-                return Ok(());
-            }
-            let changed = async {
-                match &mut status {
-                    Some(status) if !status.borrow().over => {
-                        let _ = status.changed().await;
-                        tokio::time::sleep(WATCH_INTERVAL).await;
-                    }
-                    _ => tokio::time::sleep(IDLE_INTERVAL).await,
-                }
-            };
-            tokio::select! {
-                () = changed => {}
-                () = to.closed() => return Ok(()),
-                // Also where nothing changes: the office may.
-                () = tokio::time::sleep(IDLE_INTERVAL) => {}
-            }
-        }
-    }
-}
-
-fn watch_mark<T>(status: &mut tokio::sync::watch::Receiver<T>) {
-    drop(status.borrow_and_update());
 }
 
 fn gone() -> Status {
@@ -326,63 +234,6 @@ fn gone() -> Status {
 
 fn wrong_state(record: &JobRecord, why: &str) -> Status {
     Refusal::WrongState.status(format!("job {} is {}: {why}", record.id, record.state.as_str()))
-}
-
-async fn next(messages: &mut Streaming<v1::UploadFileRequest>) -> Result<Option<Upload>, Status> {
-    let late = |_| Refusal::Unavailable.status("nothing came for a while; go on from what is durable");
-    let message = tokio::time::timeout(UPLOAD_TIMEOUT, messages.message()).await.map_err(late)??;
-    Ok(message.and_then(|m| m.message))
-}
-
-fn how_far(receiver: &Receiver) -> v1::UploadFileResponse {
-    v1::UploadFileResponse { durable_offset: receiver.durable(), complete: receiver.is_complete() }
-}
-
-/// Takes an upload's bytes, and says how far they are durable.
-async fn receive(
-    receiver: &mut Receiver,
-    messages: &mut Streaming<v1::UploadFileRequest>,
-    to: &mpsc::Sender<Result<v1::UploadFileResponse, Status>>,
-) -> Result<(), Status> {
-    while let Some(message) = next(messages).await? {
-        match message {
-            Upload::Start(_) => {
-                return Err(Refusal::InvalidField("start").status("an upload starts once a stream"));
-            }
-            Upload::Chunk(chunk) => {
-                if chunk.data.len() > MAX_CHUNK_BYTES {
-                    let message = format!("it has {} bytes, more than {MAX_CHUNK_BYTES}", chunk.data.len());
-                    return Err(Refusal::InvalidField("chunk.data").status(message));
-                }
-                if crc32c::crc32c(&chunk.data) != chunk.crc32c {
-                    let message = format!("the bytes from {} on arrived damaged: send them again", chunk.offset);
-                    return Err(Refusal::DamagedBytes.status(message));
-                }
-                if receiver.take(chunk.offset, &chunk.data).await.map_err(upload_refused)?
-                    && to.send(Ok(how_far(receiver))).await.is_err()
-                {
-                    return Ok(());
-                }
-            }
-            Upload::End(end) => {
-                receiver.end(end.length).await.map_err(upload_refused)?;
-                // The client may not wait for it.
-                let _ = to.send(Ok(how_far(receiver))).await;
-                return Ok(());
-            }
-        }
-    }
-    Ok(())
-}
-
-fn upload_refused(error: UploadError) -> Status {
-    match error {
-        UploadError::Supervisor(e) => refused(e),
-        UploadError::Name(_) => Refusal::InvalidField("upload_id").status(error),
-        UploadError::Gap { .. } => Refusal::DamagedBytes.status(error),
-        UploadError::Length { .. } => Refusal::DamagedBytes.status(error),
-        UploadError::OtherFile { .. } | UploadError::OtherBytes { .. } => Refusal::WrongState.status(error),
-    }
 }
 
 fn dead_letter(job: Option<&JobRecord>, letter: DeadLetter) -> v1::DeadLetter {

@@ -6,12 +6,15 @@ mod job;
 mod jobs;
 mod layers;
 mod page;
+mod receive;
 mod requests;
+mod watching;
 mod workers;
 
 use std::{
     collections::HashMap,
     path::PathBuf,
+    pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -25,6 +28,7 @@ use ensemble_protocol::{
 };
 use ensemble_store::{JobId, Store, StoreError};
 use tokio::sync::watch;
+use tokio_stream::Stream;
 use tonic::{
     Status,
     service::{Routes, RoutesBuilder},
@@ -40,6 +44,9 @@ const READY_INTERVAL: Duration = Duration::from_millis(500);
 /// How long a call waits for the store.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// What a call answers bit by bit.
+type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
 /// What jobs of this process are like where their submitters do not say.
 #[derive(Debug, Clone)]
 pub struct DeskOptions {
@@ -51,7 +58,8 @@ pub struct DeskOptions {
     pub roots: Vec<PathBuf>,
 }
 
-/// What all services of a process share.
+/// What all services of a process share; its clones are one desk.
+#[derive(Clone)]
 pub struct Desk {
     store: Arc<dyn Store>,
     options: DeskOptions,
@@ -130,7 +138,7 @@ impl Desk {
 
     /// Whether the process does what it is for: it is in office, and nothing that it works on is stalled.
     pub fn is_ready(&self) -> watch::Receiver<bool> {
-        let desk = self.clone_for_task();
+        let desk = self.clone();
         let (sender, is_ready) = watch::channel(desk.looks_ready());
         tokio::spawn(async move {
             let mut term = desk.term.subscribe();
@@ -149,16 +157,6 @@ impl Desk {
         let Some(term) = term.as_ref() else { return false };
         let is_stalled = lock(&term.jobs).values().any(|job| job.status().borrow().stalled.is_some());
         !is_stalled && term.supervisor.stalled().is_none()
-    }
-
-    /// The same desk, for a task that outlives a call.
-    fn clone_for_task(&self) -> Self {
-        Self {
-            store: Arc::clone(&self.store),
-            options: self.options.clone(),
-            term: self.term.clone(),
-            begun: Arc::clone(&self.begun),
-        }
     }
 
     fn term(&self) -> Result<Arc<InOffice>, Status> {

@@ -109,8 +109,7 @@ impl Desk {
             return Ok(None);
         }
         let requested = Requested { job: JobId(uuid::Uuid::now_v7()) };
-        let body = serde_json::to_vec(&requested).map_err(|e| Refusal::Internal.status(e))?;
-        let noted = term.supervisor.office().try_write(DocumentKind::Request, request_id, None, body.into());
+        let noted = term.supervisor.office().try_write(DocumentKind::Request, request_id, None, &requested);
         if noted.await.map_err(refused)? {
             return Ok(Some(requested.job));
         }

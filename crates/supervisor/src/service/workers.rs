@@ -1,23 +1,22 @@
 //! `WorkerService`: links from workers.
 
-use std::{pin::Pin, time::Duration};
+use std::time::Duration;
 
 use ensemble_contract::ENGINE_VERSION;
 use ensemble_protocol::{
     Refusal, from_stream, hello_mismatch,
     v1::{SupervisorMessage, WorkerMessage, worker_message, worker_service_server::WorkerService},
 };
-use tokio_stream::Stream;
 use tonic::{Request, Response, Status, Streaming, async_trait};
 
-use super::{Desk, refused};
+use super::{Answers, Desk, refused};
 
 /// How long a worker may take to say hello.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[async_trait]
 impl WorkerService for Desk {
-    type AttachStream = Pin<Box<dyn Stream<Item = Result<SupervisorMessage, Status>> + Send>>;
+    type AttachStream = Answers<SupervisorMessage>;
 
     async fn attach(&self, request: Request<Streaming<WorkerMessage>>) -> Result<Response<Self::AttachStream>, Status> {
         let term = self.term()?;

@@ -6,8 +6,8 @@ use std::{
 };
 
 use ensemble_events::expand::rfc3339;
-use ensemble_store::{JobId, JobNumber, Store};
-use ensemble_supervisor::{Ending, JobRecord, JobReport, JobState, JobStatus, Totals};
+use ensemble_store::JobId;
+use ensemble_supervisor::{Ending, JobRecord, JobReport, JobState, JobStatus, settled_totals};
 use serde::Serialize;
 
 use crate::{
@@ -23,8 +23,6 @@ use crate::{
     text_table::{TextTable, visible},
 };
 
-/// How many ledger entries are read at once.
-const PAGE: usize = 1024;
 /// The widest that a list of files is shown to people.
 const FILES_WIDTH: usize = 40;
 
@@ -101,10 +99,7 @@ fn read<T>(settings: &Settings, read: impl AsyncFnOnce(&Stores) -> Result<T, Fai
 }
 
 async fn details(stores: &Stores, job: &JobRecord) -> Result<JobDetails, Failure> {
-    let totals = match &job.totals {
-        Some(totals) => totals.clone(),
-        None => ledger_totals(&*stores.store, job.number).await?,
-    };
+    let totals = settled_totals(&*stores.store, job).await.map_err(Failure::failed)?;
     let status = JobStatus {
         id: job.id,
         number: job.number,
@@ -128,19 +123,6 @@ async fn details(stores: &Stores, job: &JobRecord) -> Result<JobDetails, Failure
         ended_at: job.ended_at_us.map(rfc3339),
         here: true,
     })
-}
-
-async fn ledger_totals(store: &dyn Store, job: JobNumber) -> Result<Totals, Failure> {
-    let mut totals = Totals::default();
-    let mut from = 0;
-    loop {
-        let page = store.scan_ledger(job, from, PAGE).await.map_err(Failure::failed)?;
-        page.iter().for_each(|entry| totals.add(entry));
-        match page.last() {
-            Some(last) if page.len() == PAGE => from = last.plan.shard.number + 1,
-            _ => return Ok(totals),
-        }
-    }
 }
 
 fn is_open(job: &JobDetails) -> bool {
