@@ -35,6 +35,7 @@ use std::{
 
 use ensemble_store::JobId;
 use ensemble_telemetry::traceparent;
+use rdkafka::types::RDKafkaErrorCode;
 use tokio::{
     sync::{Mutex, OwnedSemaphorePermit, Semaphore},
     task::spawn_blocking,
@@ -109,12 +110,12 @@ impl KafkaLog {
         }))
     }
 
-    /// The producer to send with; a new one where the last one has come to an end.
+    /// The producer to send with; a new one where the last one has come to an end, or delivers nothing.
     async fn session(&self) -> Result<Arc<Session>, EventsError> {
         let mut current = self.session.lock().await;
         let session = current.as_mut().ok_or(EventsError::Closed)?;
-        if let Some((code, reason)) = session.fatal_error() {
-            tracing::warn!(?code, reason, "the kafka producer has come to an end; another one takes its place");
+        if let Some(reason) = session.end() {
+            tracing::warn!(reason, "another kafka producer takes the last one's place");
             *session = Arc::new(Session::open(&self.options, Arc::clone(&self.trouble))?);
         }
         Ok(Arc::clone(session))
@@ -160,11 +161,17 @@ impl KafkaLog {
     async fn deliver(&self, events: Arc<ShardEvents>) -> Result<(), EventsError> {
         let turn = self.turn().await?;
         let session = self.session().await?;
+        let acknowledged = session.acknowledged();
         let deadline = Instant::now() + self.options.delivery_timeout;
         let (shard, deliveries) = (events.shard, Arc::new(Deliveries::new()));
         let _abandon = Abandon(&deliveries);
         self.send(Arc::clone(&session), events, Arc::clone(&deliveries), deadline, turn).await?;
         let answered = tokio::time::timeout_at(deadline.into(), deliveries.all_answered()).await;
+        let timed_out = |u: &Undelivered| u.code == RDKafkaErrorCode::MessageTimedOut;
+        let in_vain = answered.is_err() || deliveries.undelivered().is_some_and(timed_out);
+        if in_vain && session.acknowledged() == acknowledged {
+            session.give_up();
+        }
         if let Some(undelivered) = deliveries.undelivered() {
             let undelivered = Undelivered { code: session.cause(undelivered.code), ..undelivered.clone() };
             return Err(fault::not_delivered(&undelivered, shard, u64::from(self.options.max_message_bytes)));

@@ -32,14 +32,18 @@ fn options(broker: &Broker) -> KafkaOptions {
 
 /// Repeats an append as a committer does, and counts the attempts that failed.
 async fn append_until(log: &Arc<dyn EventLog>, shard: Arc<ShardEvents>) -> usize {
+    let mut reasons = Vec::new();
     for failed in 0..20 {
         match log.append(Arc::clone(&shard)).await {
             Ok(()) => return failed,
-            Err(error) => assert_eq!(error.class(), ErrorClass::Transient, "{error}"),
+            Err(error) => {
+                assert_eq!(error.class(), ErrorClass::Transient, "{error}");
+                reasons.push(error.to_string());
+            }
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    panic!("the append fails again and again");
+    panic!("the append fails again and again: {reasons:#?}");
 }
 
 /// A caller that appends one shard after the other until it is told to stop.

@@ -1,7 +1,10 @@
 //! What the client library tells: answers to events, trouble with brokers, and its log.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -53,6 +56,8 @@ impl Trouble {
 pub(super) struct Context {
     pub(super) trouble: Arc<Trouble>,
     pub(super) room: Room,
+    /// How many events the brokers have acknowledged.
+    pub(super) acknowledged: AtomicU64,
 }
 
 impl ClientContext for Context {
@@ -74,9 +79,14 @@ impl ProducerContext<NoCustomPartitioner> for Context {
     type DeliveryOpaque = Arc<Deliveries>;
 
     fn delivery(&self, result: &DeliveryResult<'_>, deliveries: Arc<Deliveries>) {
-        if let Err((error, message)) = result {
-            let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
-            deliveries.fail(Undelivered { topic: message.topic().to_owned(), code });
+        match result {
+            Ok(_) => {
+                self.acknowledged.fetch_add(1, Ordering::Relaxed);
+            }
+            Err((error, message)) => {
+                let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
+                deliveries.fail(Undelivered { topic: message.topic().to_owned(), code });
+            }
         }
         deliveries.end();
         self.room.freed();

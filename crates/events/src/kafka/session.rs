@@ -1,7 +1,10 @@
 //! One producer, for as long as it is good.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -28,6 +31,7 @@ const ROOM_POLL: Duration = Duration::from_millis(20);
 /// One producer.
 pub(super) struct Session {
     producer: Parting<ThreadedProducer<Context>>,
+    given_up: AtomicBool,
 }
 
 /// The topics' names.
@@ -67,7 +71,7 @@ impl Session {
     pub(super) fn open(options: &KafkaOptions, trouble: Arc<Trouble>) -> Result<Self, EventsError> {
         let context = Context { trouble, ..Context::default() };
         let producer = config::producer(options).create_with_context(context).map_err(|e| fault::refused_config(&e))?;
-        Ok(Self { producer: Parting::new(producer) })
+        Ok(Self { producer: Parting::new(producer), given_up: AtomicBool::new(false) })
     }
 
     /// What the brokers say of one topic. Blocks, for `timeout` at most.
@@ -78,6 +82,25 @@ impl Session {
     /// What makes this producer useless from now on, if anything does.
     pub(super) fn fatal_error(&self) -> Option<(RDKafkaErrorCode, String)> {
         self.producer.client().fatal_error()
+    }
+
+    /// Why another producer is to take this one's place, if it is.
+    pub(super) fn end(&self) -> Option<String> {
+        let is_given_up = self.given_up.load(Ordering::Relaxed);
+        let silent = || is_given_up.then(|| "it delivers nothing any more".to_owned());
+        self.fatal_error().map(|(_, reason)| reason).or_else(silent)
+    }
+
+    /// How many events the brokers have acknowledged so far.
+    pub(super) fn acknowledged(&self) -> u64 {
+        self.producer.context().acknowledged.load(Ordering::Relaxed)
+    }
+
+    /// An append has waited in vain, and nobody's event was acknowledged meanwhile. Where the brokers are away, a new
+    /// producer does no better and no worse. Where they are not, this one is lost: one that was told of a cluster without
+    /// brokers, by one that was just about to join it again, asks nobody any more (librdkafka, issue 5301).
+    pub(super) fn give_up(&self) {
+        self.given_up.store(true, Ordering::Relaxed);
     }
 
     /// What is behind an error: where the producer itself has come to an end, the reason of that.
