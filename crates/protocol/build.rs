@@ -6,7 +6,7 @@ use prost::Message;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let root = Path::new("../../proto");
-    let files = ["jobs", "gold", "layers", "worker"].map(|name| format!("ensemble/v1/{name}.proto"));
+    let files = ["contracts", "jobs", "gold", "layers", "worker"].map(|name| format!("ensemble/v1/{name}.proto"));
     let descriptors = protox::compile(files, [root])?;
     println!("cargo::rerun-if-changed=../../proto");
     // For reflection.

@@ -39,6 +39,7 @@ impl Judge {
 
     /// Appends the row of an accepted record to `out`; where the record is rejected, `out` is left as it was.
     pub fn judge(&self, record: &Record<'_>, out: &mut Vec<u8>) -> Verdict {
+        self.contract.hooks.fire(record);
         let start = out.len();
         let verdict = self.row_rules(record).and_then(|()| self.row(record, out));
         match verdict {

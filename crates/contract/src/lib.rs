@@ -28,6 +28,7 @@ pub use error::{ContractError, Hint, Problem, RangeProblem};
 pub use judge::{AcceptedSpan, Judge, Record, Rejection, Rule, Span, Verdict};
 pub use model::{Bound, Column, ColumnType, Contract, GroupBy, Keep, Limits, Normalise, Range, UnknownColumns, View};
 pub use number::Decimal9;
+pub use parse::TestHooks;
 pub use row::{Float, RowError, RowRef, RowWriter, Value};
 pub use suggest::nearest;
 pub use text::{title_case, trim};

@@ -23,6 +23,8 @@ pub struct Contract {
     pub columns: Vec<Column>,
     /// The gold views, in the file's order.
     pub views: Vec<View>,
+    /// What goes wrong on purpose: nothing, unless the program is built with the feature `test-hooks`.
+    pub hooks: crate::parse::TestHooks,
     /// The file's text, as read.
     pub text: String,
     /// Lower-case hex SHA-256 of [`Contract::text`].

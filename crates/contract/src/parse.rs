@@ -2,12 +2,14 @@
 
 mod column;
 mod gold;
+mod hooks;
 mod range;
 mod source;
 
 use ring::digest;
 use toml::de::DeTable;
 
+pub use self::hooks::TestHooks;
 use self::source::{Field, Source, Table};
 use crate::error::{ContractError, Hint, Problem};
 use crate::model::{Column, ColumnType, Contract, Keep, Limits, UnknownColumns, View};
@@ -32,7 +34,7 @@ impl Contract {
         let source = Source { origin, text };
         let document = DeTable::parse(text).map_err(|e| source.syntax(&e))?;
         let root = Table::new(&source, "the contract".to_owned(), document.get_ref(), 0..0);
-        root.allow(KEYS.into_iter().chain([GOLD]))?;
+        root.allow(KEYS.into_iter().chain(hooks::KEYS.iter().copied()).chain([GOLD]))?;
 
         let name = contract_name(&root)?;
         let null_tokens = match root.get("null_tokens") {
@@ -56,6 +58,7 @@ impl Contract {
             limits: limits(&root)?,
             columns,
             views,
+            hooks: TestHooks::parse(&root)?,
             text: text.to_owned(),
             hash: sha256(text),
             name,

@@ -95,6 +95,8 @@ pub(crate) enum Command {
     /// Every command that opens a store does this too; on its own it is for a step before a deployment. Harmless when
     /// repeated.
     Migrate(StoreArgs),
+    /// Look at contracts: what a valid row is
+    Contract(ContractArgs),
     /// Look at the settings
     Config(ConfigArgs),
 }
@@ -300,7 +302,50 @@ pub(crate) struct GoldArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct RejectsArgs {
+    #[command(subcommand)]
+    pub(crate) action: Option<RejectsAction>,
+    #[command(flatten)]
+    pub(crate) list: RejectsListArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RejectsAction {
+    /// Judge a server's rejected rows again, as a job of their own
+    ///
+    /// Its source are the rows that an ended job rejected, under the same contract or another one. Left out are rows that
+    /// were too long, cut off in their dead letter (above 64 KiB) or without an end to their quotes. With --wait it ends
+    /// like `ensemble run`.
+    Replay(ReplayArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReplayArgs {
+    /// The job that rejected them
+    #[arg(value_name = "JOB")]
+    pub(crate) job: JobId,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+    /// The contract: a name that the server has built in, or a file here; without it the job's own
+    #[arg(long, value_name = "NAME|FILE")]
+    pub(crate) contract: Option<String>,
+    /// Only rows whose first failed rule is this one; may be repeated
+    #[arg(long = "rule", value_name = "RULE")]
+    pub(crate) rules: Vec<String>,
+    /// The job's share of the workers beside other jobs, 1 to 100
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) weight: u32,
+    /// The same id, whenever repeated, is the same job
+    #[arg(long, value_name = "ID")]
+    pub(crate) request_id: Option<String>,
+    /// Follow the job to its end
+    #[arg(long)]
+    pub(crate) wait: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RejectsListArgs {
     /// Of this job only
     #[arg(value_name = "JOB")]
     pub(crate) job: Option<JobId>,
@@ -330,6 +375,35 @@ pub(crate) struct VerifyArgs {
     pub(crate) job: Option<JobId>,
     #[command(flatten)]
     pub(crate) at: ReadArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ContractArgs {
+    #[command(subcommand)]
+    pub(crate) action: ContractAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ContractAction {
+    /// Say whether a file is a contract, and what it says; exit code 2, and the place, where it is none
+    Check {
+        /// The contract
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// List the contracts that are built in, and, of the store or server that is named, those of its jobs
+    List {
+        #[command(flatten)]
+        at: ReadArgs,
+    },
+    /// Print a contract's text
+    Get {
+        /// Its name, or its hash
+        #[arg(value_name = "NAME")]
+        name: String,
+        #[command(flatten)]
+        at: ReadArgs,
+    },
 }
 
 #[derive(Debug, Args)]

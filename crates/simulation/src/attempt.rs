@@ -8,7 +8,7 @@ use ensemble_supervisor::Lease;
 use ensemble_validation::{Fold, ValidatedShard, validate};
 use ensemble_worker::ShardWork;
 
-use crate::sim::{Inbox, JobMsg, Owner, Sim, Source};
+use crate::sim::{Inbox, JobMsg, LEASE, Owner, Sim, Source};
 
 /// What the scheduler knows of an attempt.
 pub(crate) struct Attempt {
@@ -70,13 +70,7 @@ fn work(sim: &Sim, source: &Source, lease: Lease) -> Result<ShardWork, String> {
         folded.map_err(|e| e.to_string())?;
         validated.gold = folder.finish();
     }
-    Ok(ShardWork {
-        job: Arc::clone(job),
-        plan: lease.plan,
-        bytes: lease.bytes,
-        validated,
-        deadline_us: sim.lease_end_us(),
-    })
+    Ok(ShardWork { job: Arc::clone(job), plan: lease.plan, bytes: lease.bytes, validated, patience: LEASE })
 }
 
 /// The offset of some row of the shard.
@@ -113,7 +107,7 @@ async fn run(sim: Rc<Sim>, attempt: Rc<Attempt>, work: Result<ShardWork, String>
             attempt.say(JobMsg::Finished { session, number });
         }
         Err(e) if e.class() == ErrorClass::Transient => {
-            sim.count("attempts that gave up at their deadline");
+            sim.count("attempts that gave up");
             attempt.say(JobMsg::Released { session, number });
         }
         Err(e) => sim.fail(format!("shard {} cannot be committed: {e}", attempt.shard)),

@@ -116,7 +116,7 @@ impl Job {
         for message in messages {
             self.on(message).await?;
         }
-        for (number, session) in self.table.lapsed(self.sim.clock.now_us()) {
+        for (number, session) in self.table.lapsed(self.sim.clock.monotonic_us()) {
             self.sim.count("lapsed leases");
             let trouble = self.table.released(number, session);
             self.mend(trouble);
@@ -138,6 +138,11 @@ impl Job {
             JobMsg::Finished { session, number } => self.finished(session, number).await,
             JobMsg::Released { session, number } => {
                 let trouble = self.table.released(number, session);
+                self.mend(trouble);
+                Ok(())
+            }
+            JobMsg::Lost { session, number } => {
+                let trouble = self.table.lost(number, session);
                 self.mend(trouble);
                 Ok(())
             }

@@ -61,6 +61,8 @@ pub(crate) struct Rates {
     pub(crate) death: f64,
     /// The supervisor is succeeded while it lives.
     pub(crate) coup: f64,
+    /// Somebody sets the machine's clock.
+    pub(crate) jump: f64,
     /// A shard brings its workers down.
     pub(crate) poison: f64,
     /// Who had the last step has the next one, too.
@@ -164,6 +166,7 @@ impl Rates {
             partition_steps: random.pick(&[100, 400, 1_500]),
             death: random.pick(&[0.0, 0.0003, 0.001]),
             coup: random.pick(&[0.0, 0.0003, 0.001]),
+            jump: random.pick(&[0.0, 0.0, 0.01]),
             poison: random.pick(&[0.0, 0.1, 0.3]),
             sticky: random.pick(&[0.0, 0.7, 0.95]),
             weather: Weather {

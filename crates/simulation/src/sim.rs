@@ -5,10 +5,11 @@ use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     rc::Rc,
     sync::Arc,
+    time::Duration,
 };
 
 use ensemble_sources::csv::{Cursor, PlannedShard, SplitOptions, Splitter};
-use ensemble_store::{Clock, ErrorClass, JobNumber, Retry, ShardId, Store, StoreError};
+use ensemble_store::{Clock, ErrorClass, JobNumber, Retry, ShardId, Store, StoreError, micros};
 use ensemble_supervisor::{Aside, JobRecord, SupervisorError};
 use ensemble_testkit::sim_store::{Random, SimClock, SimEvents, SimStore, yield_now};
 use ensemble_validation::JobContext;
@@ -19,8 +20,8 @@ use crate::{Rule, Tally, attempt::Attempt, scenario::Scenario};
 
 /// One step of the scheduler takes so long.
 pub(crate) const STEP_US: i64 = 1_000;
-/// How long a lease holds without a heartbeat, in steps.
-pub(crate) const LEASE_STEPS: i64 = 300;
+/// How long a lease holds without a heartbeat: 300 steps.
+pub(crate) const LEASE: Duration = Duration::from_millis(300);
 /// How often a driver tries again.
 const TRIES: usize = 6;
 
@@ -71,8 +72,10 @@ pub(crate) enum Owner {
 pub(crate) enum JobMsg {
     /// The worker says that the shard is settled.
     Finished { session: u64, number: u32 },
-    /// The worker could not finish it now, or is known to be gone.
+    /// The worker could not finish it now.
     Released { session: u64, number: u32 },
+    /// The worker is known to be gone.
+    Lost { session: u64, number: u32 },
     /// The shard brought the worker down.
     Crashed { session: u64, number: u32 },
     /// The worker still works on it.
@@ -146,17 +149,17 @@ impl Sim {
 
     /// What step it is.
     pub(crate) fn step(&self) -> i64 {
-        self.clock.now_us() / STEP_US
+        self.clock.monotonic_us() / STEP_US
     }
 
     /// When a lease that is given now ends.
     pub(crate) fn lease_end_us(&self) -> i64 {
-        self.clock.now_us() + LEASE_STEPS * STEP_US
+        self.clock.monotonic_us() + micros(LEASE)
     }
 
     /// Repeats for some time longer than a lease holds.
     pub(crate) fn retry(&self) -> Retry<'_> {
-        Retry::until(&*self.clock, self.clock.now_us() + 4 * LEASE_STEPS * STEP_US)
+        Retry::within(&*self.clock, 4 * LEASE)
     }
 
     /// Calls the store again as a driver does: some times, at once.

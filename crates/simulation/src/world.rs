@@ -85,6 +85,7 @@ impl World {
     fn step(&mut self) {
         let sim = Rc::clone(&self.sim);
         sim.clock.advance(STEP_US);
+        self.set_clock();
         self.replicate();
         self.rule();
         self.tasks.extend(sim.take_spawned());
@@ -92,6 +93,17 @@ impl World {
             self.last = sim.below(self.tasks.len());
         }
         self.poll(self.last);
+    }
+
+    /// Sets the wall's clock forward or back, by up to two hours.
+    fn set_clock(&self) {
+        let sim = &self.sim;
+        if sim.misfortune(sim.scenario.rates.jump) {
+            let by_us = sim.below(7_200) as i64 * 1_000_000;
+            let is_forward = sim.chance(0.5);
+            sim.count(if is_forward { "clocks set forward" } else { "clocks set back" });
+            sim.clock.jump(if is_forward { by_us } else { -by_us });
+        }
     }
 
     /// Lets the majority catch up, or loses what it does not have. While the primary is cut off, writes pile up.
@@ -184,7 +196,7 @@ fn is_ended(sim: &Sim, attempt: &Attempt) -> bool {
         sim.count("workers that died");
         // Its link is seen to be gone, or its lease lapses.
         if sim.chance(0.5) {
-            attempt.say(JobMsg::Released { session, number });
+            attempt.say(JobMsg::Lost { session, number });
         }
         return true;
     }

@@ -16,7 +16,7 @@ mod patient;
 mod records;
 mod traits;
 
-pub use clock::{Clock, SystemClock};
+pub use clock::{Clock, SystemClock, micros};
 pub use embedded::{EmbeddedOptions, EmbeddedStore, compress_if_it_pays, forget_cached};
 pub use error::{ErrorClass, StoreError};
 pub use ids::{Epoch, JobId, JobNumber, Position, Rank, ShardId, Stamp, key_prefix};

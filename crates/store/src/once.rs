@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::{Clock, DecisionRecord, ErrorClass, Insert, LedgerEntry, Store, StoreError};
+use crate::{Clock, DecisionRecord, ErrorClass, Insert, LedgerEntry, Store, StoreError, micros};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
@@ -16,21 +16,23 @@ pub struct Retry<'a> {
     clock: &'a dyn Clock,
     /// How long it may go on without progress.
     patience_us: i64,
+    /// By the monotonic clock.
     deadline_us: i64,
     pause: Duration,
 }
 
 impl<'a> Retry<'a> {
-    /// Repeats until `deadline_us`, in microseconds since the Unix epoch by `clock`.
-    pub fn until(clock: &'a dyn Clock, deadline_us: i64) -> Self {
-        let patience_us = deadline_us.saturating_sub(clock.now_us());
+    /// Repeats for as long as this, from now on.
+    pub fn within(clock: &'a dyn Clock, patience: Duration) -> Self {
+        let patience_us = micros(patience);
+        let deadline_us = clock.monotonic_us().saturating_add(patience_us);
         Self { clock, patience_us, deadline_us, pause: FIRST_PAUSE }
     }
 
     /// A part of the work is done: what follows has as long as all had at first. Work that a slow store takes long for
     /// is not given up as long as it goes on.
     pub fn progressed(&mut self) {
-        self.deadline_us = self.clock.now_us().saturating_add(self.patience_us);
+        self.deadline_us = self.clock.monotonic_us().saturating_add(self.patience_us);
         self.pause = FIRST_PAUSE;
     }
 
@@ -39,7 +41,7 @@ impl<'a> Retry<'a> {
     /// # Errors
     /// [`StoreError::GaveUp`] with `reason` once the deadline has passed. Cancel-safe.
     pub async fn pause(&mut self, reason: &str) -> Result<(), StoreError> {
-        if self.clock.now_us() >= self.deadline_us {
+        if self.clock.monotonic_us() >= self.deadline_us {
             return Err(StoreError::GaveUp(reason.to_owned()));
         }
         self.clock.sleep(self.pause).await;

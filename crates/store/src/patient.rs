@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use crate::{
     ClaimInsert, Clock, DeadLetter, DecisionRecord, Document, DocumentKind, ErrorClass, GoldCell, Insert, JobNumber,
-    LedgerEntry, NewClaim, Position, Replacement, ShardId, SilverDoc, SpooledShard, Stamp, Store, StoreError,
+    LedgerEntry, NewClaim, Position, Replacement, ShardId, SilverDoc, SpooledShard, Stamp, Store, StoreError, micros,
 };
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -43,8 +43,7 @@ impl Patience {
 
     /// From now on waits this much longer at the most: for a process that is to end.
     pub fn end_within(&self, rest: Duration) {
-        let rest_us = i64::try_from(rest.as_micros()).unwrap_or(i64::MAX);
-        self.ends_at_us.store(self.clock.now_us().saturating_add(rest_us), Ordering::Relaxed);
+        self.ends_at_us.store(self.clock.monotonic_us().saturating_add(micros(rest)), Ordering::Relaxed);
     }
 
     /// Calls `operation` again while it fails with a transient error. The same call with the same content: so a call
@@ -53,12 +52,12 @@ impl Patience {
     where
         F: Future<Output = Result<T>>,
     {
-        let begun_us = self.clock.now_us();
+        let begun_us = self.clock.monotonic_us();
         let mut pause = FIRST_PAUSE;
         loop {
             match operation().await {
                 Err(e) if e.class() == ErrorClass::Transient => {
-                    let now_us = self.clock.now_us();
+                    let now_us = self.clock.monotonic_us();
                     if now_us >= self.ends_at_us.load(Ordering::Relaxed) {
                         return Err(e);
                     }

@@ -14,7 +14,7 @@ use std::{
 
 use bytes::Bytes;
 use ensemble_store::{
-    ClaimInsert, Clock, ErrorClass, Insert, MongoOptions, MongoStore, Retry, Store, StoreError, SystemClock,
+    ClaimInsert, ErrorClass, Insert, MongoOptions, MongoStore, Retry, Store, StoreError, SystemClock,
     conformance::sample, settle,
 };
 
@@ -100,7 +100,7 @@ async fn write(store: Arc<MongoStore>, writer: u32, tally: Arc<Tally>) -> Vec<u3
             break;
         }
         let number = round * WRITERS + writer;
-        let mut retry = Retry::until(&SystemClock, SystemClock.now_us() + 60_000_000);
+        let mut retry = Retry::within(&SystemClock, Duration::from_secs(60));
         let batch = Arc::new(claims(number));
         let inserted = loop {
             match store.insert_claims(SILVER, Arc::clone(&batch)).await {
@@ -200,6 +200,6 @@ async fn calls_to_a_server_that_is_gone_end_in_time() {
         assert_eq!(error.class(), ErrorClass::Transient, "{error}");
     }
     server.up();
-    let mut retry = Retry::until(&SystemClock, SystemClock.now_us() + 30_000_000);
+    let mut retry = Retry::within(&SystemClock, Duration::from_secs(30));
     retry.run(|| store.insert_claims(SILVER, claims(0).into())).await.unwrap();
 }

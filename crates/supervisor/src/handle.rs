@@ -5,7 +5,7 @@ use std::{io::Read, sync::Arc, time::Duration};
 use ensemble_events::EventLog;
 use ensemble_gold::GoldRow;
 use ensemble_protocol::SupervisorEnd;
-use ensemble_store::{Clock, DocumentKind, JobId, Patience, PatientStore, Stamp, Store};
+use ensemble_store::{Clock, DocumentKind, JobId, JobNumber, Patience, PatientStore, Stamp, Store};
 use ractor::{Actor, ActorRef, RpcReplyPort, rpc::CallResult};
 use tokio::sync::watch;
 
@@ -158,9 +158,22 @@ impl SupervisorHandle {
     ///
     /// # Errors
     /// Those of the store.
-    pub async fn submit(&self, mut submission: Submission) -> Result<(JobHandle, JobRecord), SupervisorError> {
-        let now_us = self.clock.now_us();
-        let (number, observed_at_us) = self.office.next_job(now_us).await?;
+    pub async fn submit(&self, submission: Submission) -> Result<(JobHandle, JobRecord), SupervisorError> {
+        let number = self.next_number().await?;
+        self.submit_as(number, submission).await
+    }
+
+    /// The next job's number, and when its source counts as observed. A number that is not used is passed over.
+    pub(crate) async fn next_number(&self) -> Result<(JobNumber, i64), SupervisorError> {
+        self.office.next_job(self.clock.now_us()).await
+    }
+
+    /// [`SupervisorHandle::submit`] under a number that was given out for it.
+    pub(crate) async fn submit_as(
+        &self,
+        (number, observed_at_us): (JobNumber, i64),
+        mut submission: Submission,
+    ) -> Result<(JobHandle, JobRecord), SupervisorError> {
         let stream = submission.stream.take();
         let misfit = submission.misfit.take();
         let record = JobRecord {
@@ -174,7 +187,7 @@ impl SupervisorHandle {
             weight: submission.weight.max(1),
             record_limit_bytes: submission.record_limit_bytes,
             observed_at_us,
-            created_at_us: now_us,
+            created_at_us: self.clock.now_us(),
             ended_at_us: None,
             active_us: 0,
             leased_below: 0,

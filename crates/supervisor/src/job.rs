@@ -15,7 +15,7 @@ use bytes::Bytes;
 use ensemble_events::EventLog;
 use ensemble_protocol::v1;
 use ensemble_sources::SourceError;
-use ensemble_store::{Clock, DocumentKind, ErrorClass, LedgerEntry, Patience, Stamp, StoreError};
+use ensemble_store::{Clock, DocumentKind, ErrorClass, LedgerEntry, Patience, Stamp, StoreError, micros};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use rustc_hash::FxHashMap;
 use tokio::sync::{OwnedSemaphorePermit, watch};
@@ -54,7 +54,7 @@ pub(crate) struct JobActorState {
     dry: bool,
     leasing: bool,
     interrupted: bool,
-    /// When this process began to work on the job, and how long others had before.
+    /// When this process began to work on the job, by the monotonic clock, and how long others had before.
     begun_us: i64,
     active_before_us: u64,
     aborted: Option<String>,
@@ -120,8 +120,12 @@ impl JobActorState {
                 Ok(())
             }
             JobMsg::SessionGone(session) => {
-                let numbers = self.table.held_by(session);
-                self.released(session, &numbers)
+                for number in self.table.held_by(session) {
+                    self.breaker.released(number);
+                    let trouble = self.table.lost(number, session);
+                    self.mend(trouble);
+                }
+                Ok(())
             }
             JobMsg::Stop(ending) => self.stop(ending).await,
             JobMsg::Pause => self.pause().await,
@@ -166,7 +170,7 @@ impl JobActorState {
 
     /// Leases shards to a session as far as its credit goes.
     async fn take(&mut self, offer: Offer) -> Result<(), SupervisorError> {
-        let most = self.breaker.allowance(LEASES_AT_ONCE, self.clock.now_us());
+        let most = self.breaker.allowance(LEASES_AT_ONCE, self.clock.monotonic_us());
         if !self.leasing || most == 0 || !self.table.has_work() {
             self.dry = true;
             let _ = self.supervisor.cast(SupervisorMsg::Dry(self.record.number, offer));
@@ -181,12 +185,16 @@ impl JobActorState {
                     self.permits.remove(&lease.plan.shard.number);
                     self.breaker.leased(lease.plan.shard.number);
                     credit = credit.saturating_sub(lease.bytes.len() as u64);
+                    let alone = lease.alone;
                     leases.push(lease);
+                    if alone {
+                        break;
+                    }
                 }
                 // Before a lease: whoever comes after us settles all below.
                 Next::Raise(to) => {
                     self.record.leased_below = to;
-                    self.write_record().await?;
+                    self.become_state(JobState::Running).await?;
                     self.table.raised(to);
                 }
                 Next::Nothing => break,
@@ -263,7 +271,7 @@ impl JobActorState {
     ) -> Result<(), SupervisorError> {
         let trouble = match class {
             v1::FailureClass::Transient => {
-                self.breaker.failed(number, reason, self.clock.now_us());
+                self.breaker.failed(number, reason, self.clock.monotonic_us());
                 self.table.released(number, session)
             }
             v1::FailureClass::Crashed => self.table.crashed(number, session, &reason),
@@ -277,7 +285,7 @@ impl JobActorState {
     }
 
     fn tick(&mut self) -> Result<(), SupervisorError> {
-        for (number, session) in self.table.lapsed(self.clock.now_us()) {
+        for (number, session) in self.table.lapsed(self.clock.monotonic_us()) {
             tracing::warn!(shard = %self.table.shard(number), session, "a lease has lapsed");
             metrics::counter!("ensemble_leases_lapsed_total").increment(1);
             self.breaker.released(number);
@@ -293,7 +301,7 @@ impl JobActorState {
 
     /// Says that there is something to lease, where the supervisor believes that there is not.
     fn offer_work(&mut self) {
-        let may_lease = self.leasing && self.breaker.allowance(1, self.clock.now_us()) > 0;
+        let may_lease = self.leasing && self.breaker.allowance(1, self.clock.monotonic_us()) > 0;
         if self.dry && may_lease && self.table.has_work() {
             self.dry = false;
             let _ = self.supervisor.cast(SupervisorMsg::HasWork(self.record.number));
@@ -301,11 +309,11 @@ impl JobActorState {
     }
 
     fn lease_end(&self) -> i64 {
-        self.clock.now_us() + i64::try_from(self.options.lease.as_micros()).unwrap_or(i64::MAX / 2)
+        self.clock.monotonic_us().saturating_add(micros(self.options.lease))
     }
 
     fn active_us(&self) -> u64 {
-        self.active_before_us + u64::try_from(self.clock.now_us() - self.begun_us).unwrap_or(0)
+        self.active_before_us + u64::try_from(self.clock.monotonic_us() - self.begun_us).unwrap_or(0)
     }
 
     /// The document's writes follow each other: each names the stamp of the one before.

@@ -1,10 +1,12 @@
 //! Which contract a silver collection was built under.
 
+use std::time::Duration;
+
 use ensemble_contract::Contract;
-use ensemble_store::{Clock, Document, DocumentKind, Epoch, Retry, Stamp, Store, StoreError, SystemClock};
+use ensemble_store::{Document, DocumentKind, Epoch, Retry, Stamp, Store, StoreError, SystemClock};
 
 /// How long a layout that another process is writing may take to be readable.
-const PATIENCE_US: i64 = 10_000_000;
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Why a contract cannot fill a silver collection.
 #[derive(Debug, thiserror::Error)]
@@ -34,7 +36,7 @@ pub enum LayoutError {
 pub async fn check_layout(store: &dyn Store, contract: &Contract) -> Result<(), LayoutError> {
     let id = format!("layout/{}", contract.silver);
     let mine = describe(contract);
-    let mut retry = Retry::until(&SystemClock, SystemClock.now_us() + PATIENCE_US);
+    let mut retry = Retry::within(&SystemClock, PATIENCE);
     loop {
         if let Some(stored) = store.document(DocumentKind::Counter, &id).await? {
             compare(contract, &mine, &String::from_utf8_lossy(&stored.body))?;

@@ -5,6 +5,7 @@
 
 mod aggregator;
 mod aside;
+mod contracts;
 mod error;
 mod gold_state;
 mod handle;
@@ -26,6 +27,7 @@ mod uploads;
 
 pub use aggregator::{AggregatorHandle, Collection, load_gold};
 pub use aside::{Aside, give_up};
+pub use contracts::{KnownContract, find_contract, known_contracts};
 pub use error::SupervisorError;
 pub use gold_state::{Covered, GoldState};
 pub use handle::{JobHandle, SupervisorHandle, SupervisorOptions};

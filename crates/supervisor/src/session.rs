@@ -117,6 +117,8 @@ struct SessionState {
     worker: String,
     credit_bytes: u64,
     held: FxHashMap<ShardId, u64>,
+    /// A shard that is not to have company.
+    alone: Option<ShardId>,
     jobs: FxHashMap<JobNumber, JobRef>,
     told: FxHashSet<JobNumber>,
     /// An offer is out and not answered.
@@ -176,6 +178,7 @@ impl Actor for Session {
             worker: String::new(),
             credit_bytes: 0,
             held: FxHashMap::default(),
+            alone: None,
             jobs: FxHashMap::default(),
             told: FxHashSet::default(),
             asked: false,
@@ -268,8 +271,7 @@ impl SessionState {
         self.held.remove(&shard);
         while self.tasks.try_join_next().is_some() {}
         let read_and_fold = async move {
-            let deadline_us = clock.now_us() + LEDGER_TIMEOUT.as_micros() as i64;
-            let entry = Retry::until(&*clock, deadline_us).run(|| store.ledger(shard)).await;
+            let entry = Retry::within(&*clock, LEDGER_TIMEOUT).run(|| store.ledger(shard)).await;
             match entry {
                 Ok(Some(entry)) => {
                     let entry = Arc::new(entry);
@@ -314,7 +316,10 @@ impl SessionState {
     ) -> Result<(), ActorProcessingErr> {
         self.asked = false;
         if leases.is_empty() {
-            // Too little credit for the next shard: the next result brings more.
+            // Too little credit for what is next: the next result brings more, unless the last has come meanwhile.
+            if self.held.is_empty() {
+                self.ask();
+            }
             return Ok(());
         }
         let number = JobNumber(spec.job_number);
@@ -325,6 +330,7 @@ impl SessionState {
         metrics::counter!("ensemble_leases_total").increment(leases.len() as u64);
         for lease in leases {
             self.held.insert(lease.plan.shard, lease.bytes.len() as u64);
+            self.alone = lease.alone.then_some(lease.plan.shard);
             let span =
                 tracing::info_span!("lease", shard = %lease.plan.shard, attempt = lease.attempt, worker = self.worker);
             let traceparent = span.in_scope(traceparent).unwrap_or_default();
@@ -357,7 +363,8 @@ impl SessionState {
 
     fn ask(&mut self) {
         let free = self.credit_bytes.saturating_sub(self.held.values().sum());
-        if self.asked || self.draining || free == 0 {
+        let is_alone = self.alone.is_some_and(|shard| self.held.contains_key(&shard));
+        if self.asked || self.draining || free == 0 || is_alone {
             return;
         }
         self.asked = true;

@@ -12,8 +12,12 @@ use crate::Totals;
 /// `leased_below` is raised by this many shards at a time, so that it is not written for every lease.
 const WINDOW: u32 = 64;
 
-/// A shard whose holder died this often before its decision is set aside.
+/// A shard that brought its holder down this often before its decision is set aside.
 const MAX_CRASHES: u32 = 3;
+
+/// A shard whose holders were lost this often, whatever else they held, is suspected of it: it is leased alone from then
+/// on, so that who is to blame is known, and no other shard suffers.
+const MAX_LOSSES: u32 = 2;
 
 /// Names a worker's session.
 pub(crate) type SessionId = u64;
@@ -46,7 +50,10 @@ struct Open {
     plan: Option<ShardPlan>,
     hold: Hold,
     attempts: u32,
+    /// How often it brought its holder down.
     crashes: u32,
+    /// How often its holder was lost together with other shards.
+    losses: u32,
     /// A decision `process` is known to exist: it can no longer be set aside.
     decided: bool,
 }
@@ -58,7 +65,7 @@ enum Hold {
     /// It can be leased.
     Waiting { bytes: Bytes },
     /// A worker has it.
-    Leased { session: SessionId, until_us: i64 },
+    Leased { session: SessionId, until_us: i64, alone: bool },
     /// It is to be, or being, set aside.
     Aside,
 }
@@ -72,6 +79,8 @@ pub struct Lease {
     pub bytes: Bytes,
     /// Which attempt this is, from 1.
     pub attempt: u32,
+    /// The worker is to hold nothing else.
+    pub alone: bool,
 }
 
 /// What can be leased next.
@@ -94,6 +103,16 @@ pub enum Trouble {
     SetAside(u32, String),
     /// Nothing: it is settled, or somebody else has it.
     Nothing,
+}
+
+impl Open {
+    fn new(plan: Option<ShardPlan>) -> Self {
+        Self { plan, hold: Hold::Fetching, attempts: 0, crashes: 0, losses: 0, decided: false }
+    }
+
+    fn is_suspect(&self) -> bool {
+        self.losses >= MAX_LOSSES
+    }
 }
 
 impl ShardTable {
@@ -153,8 +172,7 @@ impl ShardTable {
         if self.stopping || self.is_settled(number) || self.open.contains_key(&number) {
             return false;
         }
-        self.open
-            .insert(number, Open { plan: Some(plan), hold: Hold::Fetching, attempts: 0, crashes: 0, decided: false });
+        self.open.insert(number, Open::new(Some(plan)));
         true
     }
 
@@ -172,10 +190,11 @@ impl ShardTable {
         self.source_shards = Some(shards);
     }
 
-    /// The next shard to lease, the lowest number first, of at most `credit_bytes` (any size where `whole`: the worker
-    /// holds nothing).
+    /// The next shard to lease, the lowest number first, of at most `credit_bytes` (any size, and also a suspect, where
+    /// `whole`: the worker holds nothing).
     pub fn next(&mut self, session: SessionId, credit_bytes: u64, whole: bool, until_us: i64) -> Next {
-        let waiting = |(_, o): &(&u32, &mut Open)| matches!(o.hold, Hold::Waiting { .. });
+        let fits = |open: &Open| whole || !open.is_suspect();
+        let waiting = |(_, o): &(&u32, &mut Open)| matches!(o.hold, Hold::Waiting { .. }) && fits(o);
         let Some((&number, open)) = self.open.iter_mut().find(waiting) else { return Next::Nothing };
         if number >= self.leased_below {
             let to = number - number % WINDOW + WINDOW;
@@ -186,8 +205,9 @@ impl ShardTable {
             return Next::Nothing;
         }
         open.attempts += 1;
-        let lease = Lease { plan: plan.clone(), bytes: bytes.clone(), attempt: open.attempts };
-        open.hold = Hold::Leased { session, until_us };
+        let alone = open.is_suspect();
+        let lease = Lease { plan: plan.clone(), bytes: bytes.clone(), attempt: open.attempts, alone };
+        open.hold = Hold::Leased { session, until_us, alone };
         self.maybe_leased_below = self.maybe_leased_below.max(number + 1);
         Next::Lease(lease)
     }
@@ -206,7 +226,7 @@ impl ShardTable {
     /// Extends the leases that `session` has on these shards.
     pub fn beat(&mut self, session: SessionId, numbers: impl Iterator<Item = u32>, until: i64) {
         for number in numbers {
-            if let Some(Open { hold: Hold::Leased { session: holder, until_us }, .. }) = self.open.get_mut(&number)
+            if let Some(Open { hold: Hold::Leased { session: holder, until_us, .. }, .. }) = self.open.get_mut(&number)
                 && *holder == session
             {
                 *until_us = until;
@@ -251,7 +271,7 @@ impl ShardTable {
             && totals.rejected() as f64 > self.limits.max_reject_ratio * totals.rows as f64
     }
 
-    /// A worker gave the shard back, or its lease or link is gone.
+    /// A worker gave the shard back, or its lease has lapsed.
     pub fn released(&mut self, number: u32, session: SessionId) -> Trouble {
         match self.open.get(&number).map(|o| &o.hold) {
             Some(Hold::Leased { session: holder, .. }) if *holder == session => self.again(number),
@@ -273,10 +293,26 @@ impl ShardTable {
         self.again(number)
     }
 
+    /// The shard's holder is gone, unheard: what it held may have brought it down. What a shard did that was held alone,
+    /// it did; others are suspected in the end.
+    pub fn lost(&mut self, number: u32, session: SessionId) -> Trouble {
+        let Some(open) = self.open.get_mut(&number) else { return Trouble::Nothing };
+        match open.hold {
+            Hold::Leased { session: holder, alone: true, .. } if holder == session => {
+                self.crashed(number, session, "its worker went down, which held nothing else")
+            }
+            Hold::Leased { session: holder, .. } if holder == session => {
+                open.losses += 1;
+                self.again(number)
+            }
+            _ => Trouble::Nothing,
+        }
+    }
+
     /// The leases that have lapsed.
     pub fn lapsed(&self, now_us: i64) -> Vec<(u32, SessionId)> {
         let lapsed = |(n, o): (&u32, &Open)| match o.hold {
-            Hold::Leased { session, until_us } if until_us <= now_us => Some((*n, session)),
+            Hold::Leased { session, until_us, .. } if until_us <= now_us => Some((*n, session)),
             _ => None,
         };
         self.open.iter().filter_map(lapsed).collect()
@@ -308,13 +344,7 @@ impl ShardTable {
         self.open.retain(|n, _| *n < below);
         let unknown: BTreeSet<u32> = (self.prefix..below).filter(|n| !self.is_settled(*n)).collect();
         for number in unknown {
-            self.open.entry(number).or_insert(Open {
-                plan: None,
-                hold: Hold::Fetching,
-                attempts: 0,
-                crashes: 0,
-                decided: false,
-            });
+            self.open.entry(number).or_insert(Open::new(None));
         }
         let mut aside = Vec::new();
         for (number, open) in &mut self.open {

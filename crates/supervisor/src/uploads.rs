@@ -2,24 +2,29 @@
 //!
 //! ```text
 //! NAME              {file_name, length?}    length is there once the file is whole
-//! NAME/00000000     its bytes, in pieces of PIECE_BYTES; the last one may be shorter
+//!                   a line end and the bytes of a file that has at most SMALL_BYTES
+//! NAME/00000000     the bytes of a larger one, in pieces of PIECE_BYTES; the last one may be shorter
 //! ```
 //! Pieces are inserted and never changed, so that streams that send the same upload at once do no harm, whichever
-//! supervisor they speak to.
+//! supervisor they speak to. A small file is one document, written once, so that it costs one sync.
 
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
 
-use bytes::{Bytes, BytesMut};
-use ensemble_store::{DocumentKind, Store};
+use bytes::{Buf, Bytes, BytesMut};
+use ensemble_store::{Document, DocumentKind, Retry, Stamp, Store, SystemClock};
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 
-use crate::{Office, SupervisorError, office};
+use crate::{Office, SupervisorError};
 
 /// The size of every piece but the last one of a file.
 pub(crate) const PIECE_BYTES: u64 = 1 << 20;
 /// The longest name of an upload.
 const MAX_NAME_BYTES: usize = 128;
+/// How long what another stream writes may take to be readable.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The largest file that stands in its head.
+const SMALL_BYTES: u64 = 64 << 10;
 
 /// An upload's head.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +32,36 @@ pub(crate) struct Head {
     pub(crate) file_name: String,
     /// Once the file is whole.
     pub(crate) length: Option<u64>,
+}
+
+impl Head {
+    fn encode(&self, name: &str, content: &[u8]) -> Result<Bytes, SupervisorError> {
+        let mut body = serde_json::to_vec(self).map_err(|e| unreadable(name, e))?;
+        body.push(b'\n');
+        body.extend_from_slice(content);
+        Ok(body.into())
+    }
+
+    /// A head as it is stored, and the content of a small file.
+    async fn read(store: &dyn Store, name: &str) -> Result<Option<(Stamp, Self, Bytes)>, SupervisorError> {
+        let Some(Document { stamp, mut body, .. }) = store.document(DocumentKind::Upload, name).await? else {
+            return Ok(None);
+        };
+        // JSON escapes line ends.
+        let end = body.iter().position(|b| *b == b'\n').unwrap_or(body.len());
+        let head = serde_json::from_slice(&body.split_to(end)).map_err(|e| unreadable(name, e))?;
+        body.advance(body.len().min(1));
+        Ok(Some((stamp, head, body)))
+    }
+}
+
+/// What another stream has written may not be readable yet.
+fn retry() -> Retry<'static> {
+    Retry::within(&SystemClock, PATIENCE)
+}
+
+fn unreadable(name: &str, error: serde_json::Error) -> SupervisorError {
+    SupervisorError::Document { what: format!("upload {name}"), reason: error.to_string() }
 }
 
 /// How far an upload has come.
@@ -70,8 +105,7 @@ pub(crate) fn check_name(name: &str) -> Result<(), UploadError> {
 
 /// How far an upload has come; `None` where there is none of this name.
 pub(crate) async fn progress(store: &dyn Store, name: &str) -> Result<Option<Progress>, SupervisorError> {
-    let Some((_, head)) = office::read::<Head>(store, DocumentKind::Upload, name).await? else { return Ok(None) };
-    let Head { file_name, length } = head;
+    let Some((_, Head { file_name, length }, _)) = Head::read(store, name).await? else { return Ok(None) };
     let durable = match length {
         Some(length) => length,
         None => count_pieces(store, name).await? * PIECE_BYTES,
@@ -107,6 +141,8 @@ pub(crate) struct Receiver {
     office: Office,
     name: String,
     file_name: String,
+    /// The head is there.
+    begun: bool,
     durable: u64,
     complete: bool,
     /// What follows on what is durable.
@@ -114,19 +150,46 @@ pub(crate) struct Receiver {
 }
 
 impl Receiver {
-    /// Begins an upload, or goes on with it.
+    /// Begins an upload, or goes on with it. A new one is stored once there is something to keep.
     pub(crate) async fn begin(office: Office, name: String, file_name: String) -> Result<Self, UploadError> {
         check_name(&name)?;
-        let head = Head { file_name: file_name.clone(), length: None };
-        office.try_write(DocumentKind::Upload, &name, None, &head).await?;
-        let stored = progress(&**office.store(), &name).await?;
-        let Some(Progress { file_name: stored, durable, complete }) = stored else {
-            return Err(gone(&name).into());
-        };
-        if stored != file_name {
-            return Err(UploadError::OtherFile { name, stored, asked: file_name });
+        let (pending, stored) = (BytesMut::new(), progress(&**office.store(), &name).await?);
+        let mut receiver = Self { office, name, file_name, begun: false, durable: 0, complete: false, pending };
+        if let Some(stored) = stored {
+            receiver.check_file(stored.file_name)?;
+            (receiver.begun, receiver.durable, receiver.complete) = (true, stored.durable, stored.complete);
         }
-        Ok(Self { office, name, file_name, durable, complete, pending: BytesMut::new() })
+        Ok(receiver)
+    }
+
+    fn check_file(&self, stored: String) -> Result<(), UploadError> {
+        if stored == self.file_name {
+            return Ok(());
+        }
+        Err(UploadError::OtherFile { name: self.name.clone(), stored, asked: self.file_name.clone() })
+    }
+
+    /// Before the first piece: from here on the upload is known, and its name belongs to this file.
+    async fn make_known(&mut self) -> Result<(), UploadError> {
+        if !self.begun {
+            self.write_head(None, None, &[]).await?;
+            let stored = Head::read(&**self.office.store(), &self.name).await?;
+            let (_, stored, _) = stored.ok_or_else(|| gone(&self.name))?;
+            self.check_file(stored.file_name)?;
+            self.begun = true;
+        }
+        Ok(())
+    }
+
+    /// Where it does not, another stream was faster: what it wrote is to be looked at.
+    async fn write_head(
+        &self,
+        expected: Option<Stamp>,
+        length: Option<u64>,
+        content: &[u8],
+    ) -> Result<bool, UploadError> {
+        let body = Head { file_name: self.file_name.clone(), length }.encode(&self.name, content)?;
+        Ok(self.office.try_write_bytes(DocumentKind::Upload, &self.name, expected, body).await?)
     }
 
     pub(crate) fn durable(&self) -> u64 {
@@ -151,6 +214,7 @@ impl Receiver {
         self.pending.extend_from_slice(fresh);
         let before = self.durable;
         while self.pending.len() as u64 >= PIECE_BYTES {
+            self.make_known().await?;
             let piece = self.pending.split_to(PIECE_BYTES as usize).freeze();
             self.keep(piece).await?;
         }
@@ -160,6 +224,7 @@ impl Receiver {
     /// Stores the next piece. Another stream may have been faster with the same bytes; with others it sends another file.
     async fn keep(&mut self, piece: Bytes) -> Result<(), UploadError> {
         let (id, length) = (piece_id(&self.name, self.durable / PIECE_BYTES), piece.len() as u64);
+        let mut retry = retry();
         while !self.office.try_write_bytes(DocumentKind::Upload, &id, None, piece.clone()).await? {
             let store = self.office.store();
             let stored = store.document(DocumentKind::Upload, &id).await.map_err(SupervisorError::from)?;
@@ -171,7 +236,7 @@ impl Receiver {
                     deleted.map_err(SupervisorError::from)?;
                 }
                 Some(_) => return Err(UploadError::OtherBytes { name: self.name.clone(), offset: self.durable }),
-                None => {}
+                None => retry.pause("a piece is not durable yet").await.map_err(SupervisorError::from)?,
             }
         }
         self.durable += length;
@@ -184,28 +249,53 @@ impl Receiver {
         if received != length {
             return Err(UploadError::Length { said: length, received });
         }
-        let store = Arc::clone(self.office.store());
-        loop {
-            // A file that is whole stays as it is: a job may have begun over it.
-            let stored = office::read::<Head>(&*store, DocumentKind::Upload, &self.name).await?;
-            let Some((stamp, stored)) = stored else { return Err(gone(&self.name).into()) };
-            if let Some(stored) = stored.length {
-                self.complete = true;
-                self.durable = stored;
-                return if stored == length {
-                    Ok(())
-                } else {
-                    Err(UploadError::Length { said: length, received: stored })
-                };
-            }
-            if !self.pending.is_empty() {
-                let piece = self.pending.split().freeze();
-                self.keep(piece).await?;
-            }
-            let head = Head { file_name: self.file_name.clone(), length: Some(length) };
-            // Where it does not, another stream was faster: what it wrote is looked at.
-            self.office.try_write(DocumentKind::Upload, &self.name, Some(stamp), &head).await?;
+        let is_small = length <= SMALL_BYTES;
+        if !is_small {
+            self.make_known().await?;
         }
+        let store = Arc::clone(self.office.store());
+        let mut retry = retry();
+        loop {
+            let mut expected = None;
+            if let Some((stamp, stored, content)) = Head::read(&*store, &self.name).await? {
+                self.check_file(stored.file_name)?;
+                // A file that is whole stays as it is: a job may have begun over it.
+                if let Some(stored) = stored.length {
+                    return self.has_ended(length, stored, &content);
+                }
+                expected = Some(stamp);
+            }
+            let written = if is_small {
+                self.write_head(expected, Some(length), &self.pending).await?
+            } else {
+                let expected = expected.ok_or_else(|| gone(&self.name))?;
+                if !self.pending.is_empty() {
+                    let piece = self.pending.split().freeze();
+                    self.keep(piece).await?;
+                }
+                self.write_head(Some(expected), Some(length), &[]).await?
+            };
+            if written {
+                self.pending.clear();
+                (self.complete, self.durable) = (true, length);
+                return Ok(());
+            }
+            retry.pause("another stream writes the same upload").await.map_err(SupervisorError::from)?;
+        }
+    }
+
+    /// The file was whole before this stream ended it.
+    fn has_ended(&mut self, length: u64, stored: u64, content: &[u8]) -> Result<(), UploadError> {
+        (self.complete, self.durable) = (true, stored);
+        if stored != length {
+            return Err(UploadError::Length { said: length, received: stored });
+        }
+        // Where it was whole when the stream began, nothing is pending.
+        if !self.pending.is_empty() && length <= SMALL_BYTES && self.pending != content {
+            return Err(UploadError::OtherBytes { name: self.name.clone(), offset: 0 });
+        }
+        self.pending.clear();
+        Ok(())
     }
 }
 
@@ -249,6 +339,14 @@ impl Reader {
     pub(crate) fn new(store: Arc<dyn Store>, name: &str, length: u64, offset: u64) -> Self {
         Self { store, runtime: Handle::current(), name: name.to_owned(), length, offset, piece: None }
     }
+
+    async fn fetch(&self, number: u64) -> Result<Option<Bytes>, SupervisorError> {
+        if self.length <= SMALL_BYTES {
+            return Ok(Head::read(&*self.store, &self.name).await?.map(|(_, _, content)| content));
+        }
+        let piece = self.store.document(DocumentKind::Upload, &piece_id(&self.name, number)).await?;
+        Ok(piece.map(|piece| piece.body))
+    }
 }
 
 impl io::Read for Reader {
@@ -260,11 +358,9 @@ impl io::Read for Reader {
         let piece = match &self.piece {
             Some((at, piece)) if *at == number => piece.clone(),
             _ => {
-                let id = piece_id(&self.name, number);
-                let read = self.store.document(DocumentKind::Upload, &id);
-                let found = self.runtime.block_on(read).map_err(io::Error::other)?;
-                let missing = || io::Error::new(io::ErrorKind::NotFound, format!("piece {id} of the upload is gone"));
-                let piece = found.ok_or_else(missing)?.body;
+                let found = self.runtime.block_on(self.fetch(number)).map_err(io::Error::other)?;
+                let gone = || format!("piece {number} of upload {} is gone", self.name);
+                let piece = found.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, gone()))?;
                 self.piece = Some((number, piece.clone()));
                 piece
             }
@@ -341,10 +437,44 @@ mod tests {
         assert_eq!(store.scan_documents(DocumentKind::Upload, None, 10).await.unwrap(), []);
     }
 
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_small_file_is_one_document_and_the_first_one_counts() {
+        let (office, _dir) = office().await;
+        let store = Arc::clone(office.store());
+        for (name, length) in [("empty", 0), ("row", 77), ("most", SMALL_BYTES as usize)] {
+            let all = bytes(length);
+            let begin = || Receiver::begin(office.clone(), name.to_owned(), "a.csv".to_owned());
+            let (mut first, mut same, mut other) =
+                (begin().await.unwrap(), begin().await.unwrap(), begin().await.unwrap());
+            first.take(0, &all).await.unwrap();
+            assert_eq!(progress(&*store, name).await.unwrap(), None, "nothing is kept before the end");
+            first.end(length as u64).await.unwrap();
+            same.take(0, &all).await.unwrap();
+            same.end(length as u64).await.unwrap();
+            if length > 0 {
+                other.take(0, &vec![b'x'; length]).await.unwrap();
+                assert!(matches!(other.end(length as u64).await, Err(UploadError::OtherBytes { .. })));
+            }
+            let known = begin().await.unwrap();
+            assert!(known.is_complete() && known.durable() == length as u64);
+            let mut reader = Reader::new(Arc::clone(&store), name, length as u64, length as u64 / 3);
+            let read = tokio::task::spawn_blocking(move || {
+                let mut read = Vec::new();
+                reader.read_to_end(&mut read).map(|_| read)
+            });
+            assert!(read.await.unwrap().unwrap() == all[length / 3..]);
+            assert_eq!(store.scan_documents(DocumentKind::Upload, Some(name), 10).await.unwrap().len(), 0, "{name}");
+            forget(&*store, name).await.unwrap();
+            assert_eq!(progress(&*store, name).await.unwrap(), None);
+        }
+    }
+
     #[tokio::test]
     async fn one_name_is_one_file_and_odd_names_are_refused() {
         let (office, _dir) = office().await;
-        begin(&office).await.unwrap();
+        let mut first = begin(&office).await.unwrap();
+        first.take(0, b"x").await.unwrap();
+        first.end(1).await.unwrap();
         let other = Receiver::begin(office.clone(), "u-1".to_owned(), "b.csv".to_owned()).await;
         assert!(matches!(other, Err(UploadError::OtherFile { .. })));
         for name in ["", "a/b", "ü", &"x".repeat(129)] {

@@ -3,7 +3,11 @@
 //! Decision record → claims → dead letters → events → ledger entry, in this order, each acknowledged before the next.
 //! It may be stopped anywhere and begun again by anybody: a repeat ends with the same claims and the same entry.
 
-use std::{collections::BTreeMap, sync::Arc, time::Instant};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use ensemble_events::{AcceptedRow, EventLog, RejectedRow, ShardEvents};
@@ -31,8 +35,8 @@ pub struct ShardWork {
     pub bytes: Bytes,
     /// What [`validate`] made of them.
     pub validated: ValidatedShard,
-    /// When to give up, in microseconds since the Unix epoch: the lease's end.
-    pub deadline_us: i64,
+    /// How long to go on without progress: as long as a lease holds.
+    pub patience: Duration,
 }
 
 /// Commits shards. Cheap to clone; holds no state of its own.
@@ -57,13 +61,13 @@ impl Committer {
     /// Commits one shard and returns the ledger entry that counts: this attempt's or an earlier one's.
     ///
     /// # Errors
-    /// Those of store and event log; transient ones only at the deadline. Repeating it is harmless; dropping the future
+    /// Those of store and event log; transient ones only once there was no progress for as long as its patience. Repeating it is harmless; dropping the future
     /// leaves the shard to whoever repeats it.
     pub async fn commit(&self, work: ShardWork) -> Result<LedgerEntry, CommitError> {
-        let ShardWork { job, plan, bytes, validated, deadline_us } = work;
+        let ShardWork { job, plan, bytes, validated, patience } = work;
         let store = &*self.store;
         let mut stages = Stages::begin();
-        let mut retry = Retry::until(&*self.clock, deadline_us);
+        let mut retry = Retry::within(&*self.clock, patience);
         let panicked = validated.panicked.clone();
         let mine = DecisionRecord { plan: plan.clone(), decision: Decision::Process { bytes, panicked } };
         // The first decision is to be obeyed, also where it saw another plan, other bytes or other panics.

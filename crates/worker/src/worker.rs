@@ -276,9 +276,7 @@ impl WorkerState {
             }
             Judged::Crashed(reason) => return self.give_up(shard, v1::FailureClass::Crashed, reason).await,
         };
-        let deadline_us =
-            self.committer.clock().now_us() + i64::try_from(self.lease.as_micros()).unwrap_or(i64::MAX / 2);
-        let work = ShardWork { job, plan, bytes, validated, deadline_us };
+        let work = ShardWork { job, plan, bytes, validated, patience: self.lease };
         let (committer, worker) = (self.committer.clone(), myself.clone());
         let commit = async move {
             let failure = match AssertUnwindSafe(committer.commit(work)).catch_unwind().await {

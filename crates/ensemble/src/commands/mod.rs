@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod config;
+mod contract;
 mod export;
 mod follow;
 mod generate;
@@ -39,6 +40,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Export(args) => export::run(&global, &args),
         Command::Verify(args) => verify::run(&global, &args),
         Command::Migrate(args) => migrate::run(&global, &args),
+        Command::Contract(args) => contract::run(&global, &args),
         Command::Config(args) => config::run(&global, &args),
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     catalogue::Catalogue,
-    cli::{Global, OutputFormat, RejectsArgs},
+    cli::{Global, OutputFormat, RejectsAction, RejectsArgs, RejectsListArgs},
     exit::Failure,
     letters::{Letter, Letters},
     node::block_on,
@@ -22,6 +22,13 @@ const VALUE_WIDTH: usize = 24;
 const ROW_WIDTH: usize = 60;
 
 pub(crate) fn run(global: &Global, args: &RejectsArgs) -> Result<ExitCode, Failure> {
+    match &args.action {
+        Some(RejectsAction::Replay(args)) => super::submit::replay(global, args),
+        None => list(global, &args.list),
+    }
+}
+
+fn list(global: &Global, args: &RejectsListArgs) -> Result<ExitCode, Failure> {
     let settings = super::settings(global, &args.at.store)?;
     block_on(async {
         let stores = Stores::open_to_read(&settings, &args.at).await?;
@@ -31,7 +38,7 @@ pub(crate) fn run(global: &Global, args: &RejectsArgs) -> Result<ExitCode, Failu
     Ok(ExitCode::SUCCESS)
 }
 
-async fn print(output: OutputFormat, stores: &Stores, args: &RejectsArgs) -> Result<(), Failure> {
+async fn print(output: OutputFormat, stores: &Stores, args: &RejectsListArgs) -> Result<(), Failure> {
     let catalogue = Catalogue::read(&*stores.store).await?;
     let job = args.job.map(|id| catalogue.job(id)).transpose()?.map(|job| job.number);
     let letters = Letters::new(&*stores.store, &catalogue, job, args.limit);

@@ -10,7 +10,7 @@ use tokio_stream::StreamExt;
 
 use super::follow::tell_of_stall;
 use crate::{
-    cli::{Global, OutputFormat, ServerArgs, SubmitArgs, SubmitCsvArgs, SubmitSource},
+    cli::{Global, OutputFormat, ReplayArgs, ServerArgs, SubmitArgs, SubmitCsvArgs, SubmitSource},
     exit::{self, Failure},
     node::{Signals, block_on, init_logging, load_contract},
     output::is_shown,
@@ -34,6 +34,48 @@ pub(crate) fn run(global: &Global, args: &SubmitArgs) -> Result<ExitCode, Failur
     block_on(async { submit(global.output, &Remote::new(&server)?, &server, args).await })
 }
 
+/// `ensemble rejects replay`: a job of the rows that another one rejected.
+pub(super) fn replay(global: &Global, args: &ReplayArgs) -> Result<ExitCode, Failure> {
+    use v1::replay_dead_letters_request::Contract;
+    let settings = Settings::load(&global.bare_overrides()).map_err(Failure::could_not_start)?;
+    init_logging(&settings)?;
+    let server = server(&args.server)?;
+    check_request_id(args.request_id.as_deref())?;
+    let contract = args.contract.as_deref().map(contract).transpose()?.map(|named| match named {
+        Named::Name(name) => Contract::ContractName(name),
+        Named::Text(text) => Contract::ContractToml(text),
+    });
+    let request = v1::ReplayDeadLettersRequest {
+        job_id: args.job.to_string(),
+        // A call that is made again is the same job.
+        request_id: args.request_id.clone().unwrap_or_else(|| uuid::Uuid::now_v7().to_string()),
+        contract,
+        rules: args.rules.clone(),
+        weight: args.weight,
+    };
+    block_on(async {
+        let remote = Remote::new(&server)?;
+        let start = async |mut jobs: Jobs| Ok(jobs.replay_dead_letters(request.clone()).await?.into_inner());
+        let job = remote.call(PATIENCE, start).await?;
+        finish(global.output, &remote, &server, args.wait, job).await
+    })
+}
+
+/// A contract as it is asked for.
+enum Named {
+    /// A server knows its own by their names.
+    Name(String),
+    /// One that is a file is read here.
+    Text(String),
+}
+
+fn contract(name_or_file: &str) -> Result<Named, Failure> {
+    match builtin(name_or_file) {
+        Some(_) => Ok(Named::Name(name_or_file.to_owned())),
+        None => Ok(Named::Text(load_contract(name_or_file)?.text)),
+    }
+}
+
 /// The server that was named.
 fn server(args: &ServerArgs) -> Result<String, Failure> {
     let hint = "name the server with --server http://HOST:PORT, or in ENSEMBLE_SERVER";
@@ -46,15 +88,14 @@ async fn submit(
     server: &str,
     args: &SubmitCsvArgs,
 ) -> Result<ExitCode, Failure> {
-    // The contract is read here where it is a file: a server knows its own by their names.
-    let contract = match builtin(&args.contract) {
-        Some(_) => submit_job_request::Contract::ContractName(args.contract.clone()),
-        None => submit_job_request::Contract::ContractToml(load_contract(&args.contract)?.text),
+    let contract = match contract(&args.contract)? {
+        Named::Name(name) => submit_job_request::Contract::ContractName(name),
+        Named::Text(text) => submit_job_request::Contract::ContractToml(text),
     };
     let inputs = resolve(&args.files).map_err(Failure::could_not_start)?;
     check_request_id(args.request_id.as_deref())?;
     if let Some(job) = known(remote, args.request_id.as_deref()).await? {
-        return finish(output, remote, server, args, job).await;
+        return finish(output, remote, server, args.wait, job).await;
     }
     let request_id = args.request_id.clone().unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
     let mut csv_files = Vec::with_capacity(inputs.len());
@@ -77,7 +118,7 @@ async fn submit(
         weight: args.weight,
     };
     let job = remote.call(PATIENCE, async |mut jobs| Ok(jobs.submit_job(request.clone()).await?.into_inner())).await?;
-    finish(output, remote, server, args, job).await
+    finish(output, remote, server, args.wait, job).await
 }
 
 /// Uploads are named after the request.
@@ -109,10 +150,10 @@ async fn finish(
     output: OutputFormat,
     remote: &Remote,
     server: &str,
-    args: &SubmitCsvArgs,
+    wait: bool,
     job: v1::Job,
 ) -> Result<ExitCode, Failure> {
-    if args.wait {
+    if wait {
         return follow_and_report(output, remote, server, job).await;
     }
     print(output, server, &job)?;

@@ -65,6 +65,45 @@ fn a_full_disk_stops_the_job_and_the_same_command_goes_on_once_there_is_room() {
     }
 }
 
+/// A supervisor whose disk is full refuses what it cannot keep and says why. With room again, the same commands go on.
+#[test]
+fn a_full_disk_below_a_supervisor_loses_nothing() {
+    let place = place();
+    if !can_mount(&place) {
+        eprintln!(
+            "WARNING: this machine does not let tests mount a file system; a supervisor's full disk is not tested"
+        );
+        return;
+    }
+    place.generate("in.csv", "--rows 30000");
+    let script = "
+        for size in 6 6 200; do
+            mount -o remount,size=${size}m $MNT
+            : > said
+            $ENSEMBLE supervisor --store $MNT/s --listen 127.0.0.1:0 --worker-listen 127.0.0.1:0 \\
+                --http-listen 127.0.0.1:0 2> said &
+            supervisor=$!
+            for i in $(seq 600); do
+                grep -q '^ready' said && break
+                sleep 0.1
+            done
+            server=http://$(sed -n 's/^ready [^ ]* \\([^ ]*\\).*/\\1/p' said)
+            timeout 30 $ENSEMBLE submit csv in.csv --request-id it --wait --output json --server $server; echo code $? >&2
+            kill $supervisor; wait $supervisor
+            cat said >&2
+        done
+        $ENSEMBLE verify --store $MNT/s >&2; echo code $? >&2";
+    let run = on_a_disk_of(&place, 6, script);
+    let codes: Vec<&str> = run.err.lines().filter(|line| line.starts_with("code ")).collect();
+    assert_eq!(codes, ["code 2", "code 2", "code 0", "code 0"], "{}{}", run.out, run.err);
+    let told = "cannot upload in.csv: no space left on the device";
+    assert_eq!(run.err.matches(told).count(), 2, "{}", run.err);
+    let (report, undisturbed) = (&json_lines(&run.out)[0], place.json("run in.csv --store s"));
+    for field in ["state", "rows", "accepted", "duplicates", "rejected", "rejected_by_rule", "bytes"] {
+        assert_eq!(report[field], undisturbed[field], "{field}");
+    }
+}
+
 /// What is left of a full disk where nothing can be mounted: a device that never takes a byte.
 fn full_device(place: &Place) {
     let run = Running::spawn({

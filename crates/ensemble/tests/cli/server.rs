@@ -16,7 +16,7 @@ use opentelemetry_proto::tonic::{
 
 use crate::{
     processes::Supervisor,
-    support::{Place, Running, pass, poll},
+    support::{Place, Running, THINGS, pass, poll},
 };
 
 const ROWS: &str = "--rows 6000 --duplicates 0.1 --bad 0.02 --seed 9";
@@ -196,6 +196,35 @@ fn a_supervisor_that_is_told_to_stop_leaves_a_job_to_the_next() {
     assert_eq!(watched.code, Some(0), "{}{}", watched.out, watched.err);
     assert_eq!(supervisor.terminate(), Some(0));
     assert_like_a_run(&place, "served", "in.csv");
+}
+
+#[test]
+fn rejected_rows_are_judged_again_under_a_contract_that_takes_them() {
+    let place = Place::with_things();
+    place.write("a.csv", "id;name;score\n1;one;5\n2;two;500\n3;\"three;\"\"3\"\"\";900\n4;four\n");
+    place.write("b.csv", "score,id,name\n7,5,five\n-1,6,six\n7,7,\"never ends\n");
+    place.write("wider.toml", THINGS.replace("0..=100", "0..=600"));
+    let supervisor = Supervisor::start(&place, "--store served");
+    let server = supervisor.option();
+    let first = place.json(&format!("submit csv a.csv b.csv --contract things.toml --wait {server}"));
+    assert_eq!((&first["accepted"], &first["rejected"]), (&2.into(), &5.into()), "{first}");
+    let job = first["job"].as_str().unwrap();
+
+    let replay = format!("rejects replay {job} --contract wider.toml --request-id again --wait {server}");
+    let again = place.json(&replay);
+    // The row without an end cannot be told from what follows it.
+    assert_eq!((&again["rows"], &again["accepted"]), (&4.into(), &1.into()), "{again}");
+    assert_eq!(again["rejected_by_rule"], serde_json::json!({"score.range": 2, "row.columns": 1}));
+    assert_eq!(place.json(&replay)["job"], again["job"], "the same request is the same job");
+    let letters = place.run(&format!("rejects {} {server} --output json", again["job"].as_str().unwrap()));
+    assert!(letters.out.contains("a.csv (rejected)") && letters.out.contains("3;\\\"three;"), "{}", letters.out);
+    let ranges = place.json(&format!("rejects replay {job} --rule score.range --wait {server}"));
+    assert_eq!((&ranges["rows"], &ranges["rejected"]), (&3.into(), &3.into()), "{ranges}");
+    let none = place.run(&format!("rejects replay {job} --rule id.required {server}"));
+    none.says(2, "has rejected no row that can be replayed");
+    place.run(&format!("rejects replay 01a1fcba-01b5-70fb-8ff8-1fc5697c5b13 {server}")).says(2, "there is no job");
+    assert_eq!(supervisor.terminate(), Some(0));
+    place.assert_verified("served");
 }
 
 #[test]

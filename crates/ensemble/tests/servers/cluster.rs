@@ -14,7 +14,7 @@ use ensemble_testkit::{
 use crate::{
     places::{Servers, assert_same_answer},
     processes::{Supervisor, signal, spawn, wait_for},
-    support::{Place, Running, poll},
+    support::{Place, Running, THINGS, poll},
 };
 
 const ROWS: &str = "--rows 12000 --duplicates 0.1 --bad 0.02 --seed 11";
@@ -210,6 +210,58 @@ fn a_supervisor_that_slept_past_its_term_changes_nothing_and_waits_in_its_turn()
     client.kill();
 }
 
+/// A contract may name rows that panic and rows that end the process.
+#[cfg(feature = "test-hooks")]
+#[test]
+fn a_shard_that_kills_its_workers_is_set_aside_and_all_else_is_done() {
+    const DEADLY: usize = 1500;
+    let cluster = Cluster::new();
+    let place = &cluster.place;
+    let hooks = "[limits]\nmax_reject_ratio = 1\n[test_hooks]\npanic_on = \"it panics\"\nabort_on = \"it kills\"\n";
+    place.write("things.toml", format!("{THINGS}{hooks}"));
+    let name = |n: usize| match n {
+        700 => "it panics",
+        DEADLY => "it kills",
+        _ => "as it should be",
+    };
+    let rows = (0..3000).map(|n| format!("{n:06},{},{}\n", name(n), n % 100));
+    place.write("things.csv", "id,name,score\n".to_owned() + &rows.collect::<String>());
+
+    let supervisor = cluster.supervisor();
+    let [public, link, _] = supervisor.addresses.clone().map(|a| http(&a));
+    let submit = "submit csv things.csv --contract things.toml --shard-bytes 2048 --wait --output json";
+    let mut client = Running::spawn(place.command(&format!("{submit} --server {public}")));
+    let mut workers: Vec<Worker> = ["a", "b"].map(|name| Worker::start(&cluster, name, &link)).into();
+    let mut deaths = 0;
+    poll("the job is over", || {
+        for worker in &mut workers {
+            if !worker.is_running() {
+                deaths += 1;
+                *worker = Worker::start(&cluster, &format!("next{deaths}"), &link);
+            }
+        }
+        !client.is_running()
+    });
+    let run = client.wait_for_end();
+    assert_eq!(run.code, Some(0), "{}{}", run.out, run.err);
+    assert!(deaths >= 3, "{deaths} workers were killed");
+    let report = run.json();
+    assert_eq!(report["rejected_by_rule"]["row.panic"], 1, "{report}");
+    let options = cluster.servers.options();
+    let silver = place.run(&format!("export silver {options} --contract things.toml --to silver.csv"));
+    assert_eq!(silver.code, Some(0), "{}", silver.err);
+    let silver = std::fs::read_to_string(place.path("silver.csv")).unwrap();
+    let ids: Vec<usize> = silver.lines().skip(1).map(|row| row[..6].parse().unwrap()).collect();
+    let lost: Vec<usize> = (0..3000).filter(|n| ids.binary_search(n).is_err()).collect();
+    // The row that panicked, and the shard of the row that kills: some hundred rows in a row.
+    let (panicked, aside) = lost.split_first().unwrap();
+    assert_eq!(*panicked, 700);
+    assert!(aside.contains(&DEADLY) && aside.len() <= 2048 / 20, "{aside:?}");
+    assert!(aside.windows(2).all(|pair| pair[1] == pair[0] + 1), "{aside:?}");
+    let verified = place.run(&format!("verify {options}"));
+    assert_eq!(verified.code, Some(0), "{}{}", verified.out, verified.err);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn links_that_are_cut_slow_or_dumb_cost_time_only() {
     let cluster = Cluster::new();
@@ -265,6 +317,8 @@ async fn workers_scale_on_a_store_that_takes_its_time() {
     let mut seconds = Vec::new();
     for count in [1, 8] {
         let cluster = Cluster::new();
+        // Some 120 shards: enough for the first and the last ones not to count.
+        cluster.place.generate("tracks.csv", "--rows 60000 --duplicates 0.02 --seed 11");
         let proxy = MongoProxy::start_for(cluster.servers.server_uri()).await.unwrap();
         for command in ["insert", "update", "delete"] {
             let when = When::command(command).turn(Turn::Each);

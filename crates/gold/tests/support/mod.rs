@@ -4,7 +4,7 @@
 #![allow(dead_code)]
 
 use ensemble_contract::{
-    Column, ColumnType, Contract, Float, GroupBy, Keep, Limits, RowWriter, UnknownColumns, Value, View,
+    Column, ColumnType, Contract, Float, GroupBy, Keep, Limits, RowWriter, TestHooks, UnknownColumns, Value, View,
 };
 
 /// A contract with these columns and views, as far as gold looks at it.
@@ -19,6 +19,7 @@ pub(crate) fn contract(columns: &[(&str, ColumnType)], views: Vec<View>) -> Cont
         limits: Limits { max_reject_ratio: 1.0, after_rows: 0 },
         columns: columns.iter().map(|(name, ty)| column(name, *ty)).collect(),
         views,
+        hooks: TestHooks::default(),
         text: String::new(),
         hash: String::new(),
     }

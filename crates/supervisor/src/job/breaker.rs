@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use ensemble_store::micros;
+
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 
@@ -33,7 +35,7 @@ impl Breaker {
                 return;
             }
         };
-        let probe_at_us = now_us + i64::try_from(pause.as_micros()).unwrap_or(i64::MAX / 2);
+        let probe_at_us = now_us + micros(pause);
         self.open = Some(Open { reason, pause, probe_at_us, probe: None });
     }
 

@@ -71,6 +71,10 @@ impl JobActorState {
             self.flush_gold().await?;
             self.record.ended_at_us = Some(self.clock.now_us());
             self.record.totals = Some(self.table.totals().clone());
+            if self.record.state == JobState::Queued {
+                // Nothing was there to lease.
+                self.record.state = JobState::Running;
+            }
             self.become_state(state).await?;
             self.events.job_ended(self.record.id).await?;
             self.be_over();

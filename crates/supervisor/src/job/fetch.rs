@@ -84,7 +84,7 @@ pub(super) fn decided_bytes(record: DecisionRecord) -> (ShardPlan, Bytes) {
 }
 
 fn retry(clock: &dyn Clock) -> Retry<'_> {
-    Retry::until(clock, clock.now_us() + STORE_TIMEOUT.as_micros() as i64)
+    Retry::within(clock, STORE_TIMEOUT)
 }
 
 async fn read_source(

@@ -35,12 +35,15 @@ pub(super) async fn start(
     args: JobArgs,
     status: watch::Sender<JobStatus>,
 ) -> Result<JobActorState, SupervisorError> {
-    let JobArgs { record, stamp, stream, ending, office, patience, events, clock, aggregator, options, supervisor } =
+    let JobArgs { record, mut stamp, stream, ending, office, patience, events, clock, aggregator, options, supervisor } =
         args;
     let limits = record.compile()?.limits;
     // Whoever held the job until now can move `leased_below` no more, so what is read from here on is all that it leased.
-    let stamp = office.write(DocumentKind::Job, &record.id.to_string(), Some(stamp), &record).await?;
-    office.confirm().await?;
+    // A job that this term made was never held by another.
+    if stamp.version > 1 || stamp.epoch != office.epoch() {
+        stamp = office.write(DocumentKind::Job, &record.id.to_string(), Some(stamp), &record).await?;
+        office.confirm().await?;
+    }
     let mut table = ShardTable::new(record.number, record.leased_below, limits);
     // What earlier processes settled.
     let settle = |entry: &LedgerEntry| {
@@ -52,7 +55,7 @@ pub(super) async fn start(
     aggregator.register(&record).await?;
     let mut state = JobActorState {
         spec: Arc::new(record.spec()),
-        begun_us: clock.now_us(),
+        begun_us: clock.monotonic_us(),
         active_before_us: record.active_us,
         window: Window::new(options.read_ahead_bytes),
         myself,
@@ -85,7 +88,8 @@ pub(super) async fn start(
     match ending {
         Some(ending) => state.begin_to_stop(ending).await?,
         None => {
-            if state.record.state != JobState::Running {
+            // One that is queued runs from its first lease on.
+            if state.record.state == JobState::Paused {
                 state.become_state(JobState::Running).await?;
             }
             let after = last_cursor(&**state.office.store(), &state.table).await?;

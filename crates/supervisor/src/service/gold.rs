@@ -74,7 +74,7 @@ impl GoldService for Desk {
 }
 
 impl Desk {
-    async fn jobs(&self) -> Result<Vec<JobRecord>, Status> {
+    pub(super) async fn jobs(&self) -> Result<Vec<JobRecord>, Status> {
         Ok(list_jobs(&*self.store).await.map_err(refused)?.into_iter().map(|(_, record)| record).collect())
     }
 

@@ -130,6 +130,15 @@ impl JobService for Desk {
         self.upload(request.into_inner().upload_id).await.map(Response::new)
     }
 
+    async fn replay_dead_letters(
+        &self,
+        request: Request<v1::ReplayDeadLettersRequest>,
+    ) -> Result<Response<v1::Job>, Status> {
+        let desk = self.clone();
+        let record = patiently(async move { desk.replay(request.into_inner()).await }).await?;
+        self.job(&record).await.map(Response::new)
+    }
+
     async fn list_dead_letters(
         &self,
         request: Request<v1::ListDeadLettersRequest>,

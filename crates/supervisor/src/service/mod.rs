@@ -1,12 +1,14 @@
 //! The gRPC services of a supervisor's process. It may be in office or wait for it: what only a supervisor can do is
 //! refused with `UNAVAILABLE` meanwhile, and reading works all the same.
 
+mod contracts;
 mod gold;
 mod job;
 mod jobs;
 mod layers;
 mod page;
 mod receive;
+mod replay;
 mod requests;
 mod watching;
 mod workers;
@@ -22,8 +24,9 @@ use std::{
 use ensemble_protocol::{
     FILE_DESCRIPTORS, MAX_MESSAGE_BYTES, Refusal,
     v1::{
-        gold_service_server::GoldServiceServer, job_service_server::JobServiceServer,
-        layer_service_server::LayerServiceServer, worker_service_server::WorkerServiceServer,
+        contract_service_server::ContractServiceServer, gold_service_server::GoldServiceServer,
+        job_service_server::JobServiceServer, layer_service_server::LayerServiceServer,
+        worker_service_server::WorkerServiceServer,
     },
 };
 use ensemble_store::{JobId, Store, StoreError};
@@ -229,17 +232,21 @@ async fn patiently<T: Send + 'static>(
     done.unwrap_or_else(|e| Err(Refusal::Internal.status(e)))
 }
 
-/// The public services: jobs, gold, health and reflection. Health is `SERVING` while [`Desk::is_ready`].
+/// The public services: jobs, contracts, gold, the layers, health and reflection. Health is `SERVING` while [`Desk::is_ready`].
 pub async fn routes(desk: &Arc<Desk>) -> Routes {
     let (health, health_service) = tonic_health::server::health_reporter();
     tokio::spawn(report_health(health, desk.is_ready()));
     let jobs = JobServiceServer::from_arc(Arc::clone(desk));
     let gold = GoldServiceServer::from_arc(Arc::clone(desk));
+    let contracts = ContractServiceServer::from_arc(Arc::clone(desk));
     let layers = LayerServiceServer::from_arc(Arc::clone(desk));
     let mut routes = RoutesBuilder::default();
     routes
         .add_service(health_service)
         .add_service(jobs.max_decoding_message_size(CLIENT_MESSAGE_BYTES).max_encoding_message_size(MAX_MESSAGE_BYTES))
+        .add_service(
+            contracts.max_decoding_message_size(CLIENT_MESSAGE_BYTES).max_encoding_message_size(MAX_MESSAGE_BYTES),
+        )
         .add_service(gold.max_decoding_message_size(CLIENT_MESSAGE_BYTES).max_encoding_message_size(MAX_MESSAGE_BYTES))
         .add_service(
             layers.max_decoding_message_size(CLIENT_MESSAGE_BYTES).max_encoding_message_size(MAX_MESSAGE_BYTES),

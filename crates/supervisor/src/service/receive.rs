@@ -97,7 +97,7 @@ async fn receive(
     Ok(())
 }
 
-fn upload_refused(error: UploadError) -> Status {
+pub(super) fn upload_refused(error: UploadError) -> Status {
     match error {
         UploadError::Supervisor(e) => refused(e),
         UploadError::Name(_) => Refusal::InvalidField("upload_id").status(error),

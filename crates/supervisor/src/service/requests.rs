@@ -25,7 +25,7 @@ const MAX_FILES: usize = 10_000;
 const MAX_HEAD_BYTES: usize = 8 << 20;
 
 /// What is known of a request.
-enum Known {
+pub(super) enum Known {
     Nothing,
     /// The id that its job is to have.
     Id(JobId),
@@ -68,18 +68,21 @@ impl Desk {
         submission.weight = request.weight.max(1);
         // Only from here on: what was looked at may have taken long.
         let _one_at_a_time = term.submitting.lock().await;
-        submission.id = match self.known(&term, &request.request_id).await? {
+        let number = async { term.supervisor.next_number().await.map_err(refused) };
+        // One sync for both.
+        let (id, number) = match self.known(&term, &request.request_id).await? {
             Known::Job(record) => return Ok(*record),
-            Known::Id(id) => Some(id),
-            Known::Nothing => self.note(&term, &request.request_id).await?,
+            Known::Id(id) => (Some(id), number.await?),
+            Known::Nothing => tokio::try_join!(self.note(&term, &request.request_id), number)?,
         };
-        let (job, record) = term.supervisor.submit(submission).await.map_err(refused)?;
+        submission.id = id;
+        let (job, record) = term.supervisor.submit_as(number, submission).await.map_err(refused)?;
         self.follow(&term, record.id, job);
         Ok(record)
     }
 
     /// What is known of a request. A job that nobody works on, and should, is gone on with.
-    async fn known(&self, term: &Arc<InOffice>, request_id: &str) -> Result<Known, Status> {
+    pub(super) async fn known(&self, term: &Arc<InOffice>, request_id: &str) -> Result<Known, Status> {
         let Some(id) = self.find(request_id).await? else { return Ok(Known::Nothing) };
         // Without a job: a supervisor died between the two documents.
         let Some((_, record)) = read_job(&*self.store, id).await.map_err(refused)? else { return Ok(Known::Id(id)) };
@@ -148,7 +151,7 @@ impl Desk {
     }
 }
 
-fn contract(request: &v1::SubmitJobRequest) -> Result<Contract, Status> {
+pub(super) fn contract(request: &v1::SubmitJobRequest) -> Result<Contract, Status> {
     use v1::submit_job_request::Contract as Asked;
     let (field, text, name) = match &request.contract {
         Some(Asked::ContractToml(text)) => ("contract_toml", text.as_str(), "contract_toml"),

@@ -102,6 +102,44 @@ fn a_shard_that_crashes_three_times_is_set_aside() {
     }
 }
 
+/// Leases the next shard to a worker that holds nothing; its number, and whether it is to hold nothing else.
+fn lease_whole(table: &mut ShardTable, session: SessionId) -> (u32, bool) {
+    match table.next(session, 1 << 20, true, 100) {
+        Next::Lease(lease) => (lease.plan.shard.number, lease.alone),
+        other => panic!("no lease: {other:?}"),
+    }
+}
+
+fn lose(table: &mut ShardTable, session: SessionId) {
+    for number in table.held_by(session) {
+        assert_eq!(table.lost(number, session), Trouble::Fetch(number));
+        table.fetched(number, Bytes::from_static(b"x"));
+    }
+}
+
+#[test]
+fn a_shard_whose_holders_go_down_is_leased_alone_and_only_what_it_does_then_counts() {
+    let mut table = table(3);
+    for session in [1, 2] {
+        assert_eq!((lease(&mut table, session), lease(&mut table, session)), (0, 1));
+        lose(&mut table, session);
+    }
+    assert_eq!(lease(&mut table, 3), 2, "who holds something, or may, gets no suspect");
+    assert!(matches!(table.next(3, 100, false, 100), Next::Nothing) && table.has_work());
+    assert_eq!(lease_whole(&mut table, 4), (0, true));
+    assert!(table.settle(&entry(0, 1, 0)), "it was not to blame");
+    for session in [5, 6] {
+        assert_eq!(lease_whole(&mut table, session), (1, true));
+        lose(&mut table, session);
+    }
+    assert_eq!(lease_whole(&mut table, 7), (1, true));
+    assert_eq!(table.lost(1, 6), Trouble::Nothing, "only the holder's end counts");
+    let Trouble::SetAside(1, reason) = table.lost(1, 7) else { panic!("it is not set aside") };
+    assert!(reason.contains("failed 3 times: its worker went down"), "{reason}");
+    lose(&mut table, 3);
+    assert_eq!(lease_whole(&mut table, 8), (2, false), "lost once, which proves nothing");
+}
+
 #[test]
 fn stopping_sets_aside_what_may_have_been_leased_and_forgets_the_rest() {
     let mut table = ShardTable::new(JOB, 4, NO_LIMITS);

@@ -28,28 +28,34 @@ impl Future for YieldNow {
     }
 }
 
-/// A clock that stands still until [`SimClock::advance`].
+/// A clock that stands still until [`SimClock::advance`]. The wall's can be set as a machine's can.
 #[derive(Debug, Default)]
 pub struct SimClock {
-    now_us: AtomicI64,
+    passed_us: AtomicI64,
+    /// What the wall's clock shows beyond what has passed.
+    ahead_us: AtomicI64,
 }
 
 impl SimClock {
-    /// A clock that shows `now_us`, in microseconds since the Unix epoch.
-    pub fn new(now_us: i64) -> Self {
-        Self { now_us: AtomicI64::new(now_us) }
-    }
-
     /// Lets time pass.
     pub fn advance(&self, us: i64) {
-        self.now_us.fetch_add(us, Ordering::Relaxed);
+        self.passed_us.fetch_add(us, Ordering::Relaxed);
+    }
+
+    /// Sets the wall's clock forward, or back, by so much.
+    pub fn jump(&self, us: i64) {
+        self.ahead_us.fetch_add(us, Ordering::Relaxed);
     }
 }
 
 #[async_trait::async_trait]
 impl Clock for SimClock {
     fn now_us(&self) -> i64 {
-        self.now_us.load(Ordering::Relaxed)
+        self.monotonic_us() + self.ahead_us.load(Ordering::Relaxed)
+    }
+
+    fn monotonic_us(&self) -> i64 {
+        self.passed_us.load(Ordering::Relaxed)
     }
 
     /// Yields some times, more for a longer wait: the clock itself need not go on for it to end.

@@ -1,4 +1,4 @@
-use std::{pin::pin, sync::Arc, task::Context};
+use std::{pin::pin, sync::Arc, task::Context, time::Duration};
 
 use ensemble_store::{
     Document, DocumentKind, Epoch, JobNumber, LedgerEntry, Retry, ShardId, ShardPlan, Stamp, Store, StoreError, settle,
@@ -108,14 +108,14 @@ fn a_lost_answer_leaves_the_write_behind() {
 #[test]
 fn an_entry_that_no_majority_has_settles_nothing() {
     let store = SimStore::new(Random::new(1), QUIET, Broken::default());
-    let clock = SimClock::new(0);
+    let clock = SimClock::default();
     let plan = ShardPlan::unknown(ShardId { job: JobNumber(1), number: 0 });
     let entry = |settled_at_us| LedgerEntry::set_aside(plan.clone(), "given up".to_owned(), settled_at_us);
     let first = entry(1);
     let mut inserting = pin!(store.insert_ledger(&first));
     assert!(poll(inserting.as_mut(), 10).is_none());
 
-    let mut retry = Retry::until(&clock, i64::MAX);
+    let mut retry = Retry::within(&clock, Duration::MAX);
     let mut settling = pin!(settle(&store, &mut retry, entry(2)));
     assert!(poll(settling.as_mut(), 10).is_none(), "refused, by what may be rolled back");
     store.fail_over();

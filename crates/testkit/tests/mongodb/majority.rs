@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use ensemble_store::{
-    Clock, DeadLetter, ErrorClass, GoldCell, Insert, Retry, Store, StoreError, SystemClock, conformance::sample,
-    decide, settle,
+    DeadLetter, ErrorClass, GoldCell, Insert, Retry, Store, StoreError, SystemClock, conformance::sample, decide,
+    settle,
 };
 use ensemble_testkit::mongo_proxy::{Fault, FaultKind, Rule, Switch, When};
 use mongodb::bson::{Document, doc};
@@ -140,7 +140,7 @@ async fn a_decision_or_an_entry_that_came_first_counts_once_a_majority_has_it() 
     assert_eq!(store.insert_decision(&record(b"first")).await.unwrap(), Insert::Inserted);
     hide(&chain, "ensemble_ledger", TIMES);
     hide(&chain, "spotify_raw", TIMES);
-    let mut retry = Retry::until(&SystemClock, SystemClock.now_us() + 30_000_000);
+    let mut retry = Retry::within(&SystemClock, Duration::from_secs(30));
     assert_eq!(settle(&*store, &mut retry, other).await.unwrap(), first);
     assert_eq!(decide(&*store, &mut retry, record(b"other")).await.unwrap(), record(b"first"));
     assert_eq!(chain.fired(FaultKind::FindNothing), 2 * TIMES);

@@ -1,4 +1,4 @@
-use std::{pin::pin, task::Poll};
+use std::{pin::pin, task::Poll, time::Duration};
 
 use ensemble_store::{JobNumber, Position};
 use ensemble_testkit::sim_store::{Broken, Random, SimClock, SimStore, Weather};
@@ -43,7 +43,7 @@ fn each_key_that_goes_round_again_meets_its_own_document() {
         put(store.insert_claims(SILVER, Arc::new(vec![claim("b", 7, 0)])));
 
         let clock = SimClock::default();
-        let mut retry = Retry::until(&clock, i64::MAX);
+        let mut retry = Retry::within(&clock, Duration::MAX);
         let mine = Arc::new(vec![claim("a", 5, 0), claim("b", 5, 1)]);
         let mut claiming = pin!(claim_all(&store, &mut retry, SILVER, &mine));
         let outcomes = (0..POLLS).find_map(|_| {

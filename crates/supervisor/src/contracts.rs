@@ -1,0 +1,36 @@
+//! The contracts that are known: those that are built in, and those of jobs.
+
+use ensemble_contract::{Contract, ContractError, builtin, builtin_names};
+
+use crate::JobRecord;
+
+/// A contract that jobs can be, or were, submitted under.
+#[derive(Debug)]
+pub struct KnownContract {
+    /// The contract.
+    pub contract: Contract,
+    /// It comes with the program; a job names it.
+    pub built_in: bool,
+}
+
+/// Those that are built in, then those of `jobs` that are none of these, the latest first.
+///
+/// # Errors
+/// Where a contract's text is not one to this version of the program.
+pub fn known_contracts(jobs: &[JobRecord]) -> Result<Vec<KnownContract>, ContractError> {
+    let built_in = builtin_names().filter_map(|name| Some((name, builtin(name)?)));
+    let mut known = built_in
+        .map(|(name, text)| Ok(KnownContract { contract: Contract::parse(text, name)?, built_in: true }))
+        .collect::<Result<Vec<_>, ContractError>>()?;
+    for pinned in jobs.iter().rev().map(|job| &job.contract) {
+        if known.iter().all(|k| k.contract.hash != pinned.hash) {
+            known.push(KnownContract { contract: Contract::parse(&pinned.text, &pinned.name)?, built_in: false });
+        }
+    }
+    Ok(known)
+}
+
+/// The first of these with this name, or with this hash.
+pub fn find_contract<'a>(known: &'a [KnownContract], name_or_hash: &str) -> Option<&'a KnownContract> {
+    known.iter().find(|k| k.contract.name == name_or_hash || k.contract.hash == name_or_hash)
+}
