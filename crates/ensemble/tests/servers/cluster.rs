@@ -20,6 +20,8 @@ use crate::{
 const ROWS: &str = "--rows 12000 --duplicates 0.1 --bad 0.02 --seed 11";
 /// Small shards, so that there is always something settled and something open.
 const SHARDS: &str = "--shard-bytes 4096";
+/// It does nothing else.
+const SUPERVISES: &str = "--workers 0";
 /// Short leases, so that what takes over does so soon.
 const SETTINGS: &str = "[leases]\nlapse_ms = 6000\n[supervisor]\noffice_lease_ms = 2000\n\
     [mongodb]\noperation_timeout_ms = 5000\nconnect_timeout_ms = 4000\nserver_selection_timeout_ms = 4000\n\
@@ -32,11 +34,16 @@ struct Worker {
 }
 
 impl Worker {
-    fn start(cluster: &Cluster, name: &str, supervisors: &str) -> Self {
+    /// Starts it, and does not wait for it.
+    fn spawn(cluster: &Cluster, name: &str, supervisors: &str) -> Self {
         let options = &cluster.options;
         let command = format!("worker {options} --supervisor {supervisors} --id {name} --validators 1");
         let (child, lines) = spawn(cluster.place.command(&command));
-        let worker = Self { child, lines };
+        Self { child, lines }
+    }
+
+    fn start(cluster: &Cluster, name: &str, supervisors: &str) -> Self {
+        let worker = Self::spawn(cluster, name, supervisors);
         assert!(wait_for(&worker.lines, "ready ", Duration::from_secs(60)).is_some(), "a supervisor takes {name}");
         worker
     }
@@ -75,7 +82,7 @@ impl Cluster {
     }
 
     fn supervisor(&self) -> Supervisor {
-        Supervisor::start(&self.place, &self.options)
+        Supervisor::start(&self.place, &format!("{} {SUPERVISES}", self.options))
     }
 
     /// A client that follows the job to its end.
@@ -150,7 +157,8 @@ fn another_supervisor_takes_over_and_workers_and_clients_find_it() {
     let first = cluster.supervisor();
     // The second says whom it waits for, and serves nobody meanwhile.
     let ports = "--listen 127.0.0.1:0 --worker-listen 127.0.0.1:0 --http-listen 127.0.0.1:0";
-    let (mut second, lines) = spawn(cluster.place.command(&format!("supervisor {} {ports}", cluster.options)));
+    let (mut second, lines) =
+        spawn(cluster.place.command(&format!("supervisor {} {SUPERVISES} {ports}", cluster.options)));
     let waits = wait_for(&lines, "waiting for office", Duration::from_secs(60)).expect("it waits");
     assert!(waits.contains(&first.addresses[0]), "{waits}");
     let [public, workers, _] = first.addresses.clone().map(|a| http(&a));
@@ -169,7 +177,8 @@ fn another_supervisor_takes_over_and_workers_and_clients_find_it() {
     // One that comes back waits in its turn.
     let [listen, worker_listen, http_listen] = addresses;
     let ports = format!("--listen {listen} --worker-listen {worker_listen} --http-listen {http_listen}");
-    let (mut back, lines) = spawn(cluster.place.command(&format!("supervisor {} {ports}", cluster.options)));
+    let (mut back, lines) =
+        spawn(cluster.place.command(&format!("supervisor {} {SUPERVISES} {ports}", cluster.options)));
     assert!(wait_for(&lines, "waiting for office", Duration::from_secs(60)).is_some());
     for child in [&mut second, &mut back] {
         signal(child, "TERM");
@@ -183,7 +192,7 @@ fn another_supervisor_takes_over_and_workers_and_clients_find_it() {
 fn a_supervisor_that_slept_past_its_term_changes_nothing_and_waits_in_its_turn() {
     let cluster = Cluster::new();
     let ports = "--listen 127.0.0.1:0 --worker-listen 127.0.0.1:0 --http-listen 127.0.0.1:0";
-    let start = || spawn(cluster.place.command(&format!("supervisor {} {ports}", cluster.options)));
+    let start = || spawn(cluster.place.command(&format!("supervisor {} {SUPERVISES} {ports}", cluster.options)));
     let addresses = |ready: String| {
         let words: Vec<&str> = ready.split(' ').collect();
         (http(words[2]), http(words[4]))
@@ -231,24 +240,25 @@ fn a_shard_that_kills_its_workers_is_set_aside_and_all_else_is_done() {
     let [public, link, _] = supervisor.addresses.clone().map(|a| http(&a));
     let submit = "submit csv things.csv --contract things.toml --shard-bytes 2048 --wait --output json";
     let mut client = Running::spawn(place.command(&format!("{submit} --server {public}")));
-    let mut workers: Vec<Worker> = ["a", "b"].map(|name| Worker::start(&cluster, name, &link)).into();
+    let mut workers: Vec<Worker> = ["a", "b"].map(|name| Worker::spawn(&cluster, name, &link)).into();
     let mut deaths = 0;
     poll("the job is over", || {
         for worker in &mut workers {
             if !worker.is_running() {
                 deaths += 1;
-                *worker = Worker::start(&cluster, &format!("next{deaths}"), &link);
+                *worker = Worker::spawn(&cluster, &format!("next{deaths}"), &link);
             }
         }
         !client.is_running()
     });
     let run = client.wait_for_end();
+    println!("{deaths} workers were killed");
     assert_eq!(run.code, Some(0), "{}{}", run.out, run.err);
     assert!(deaths >= 3, "{deaths} workers were killed");
     let report = run.json();
     assert_eq!(report["rejected_by_rule"]["row.panic"], 1, "{report}");
     let options = cluster.servers.options();
-    let silver = place.run(&format!("export silver {options} --contract things.toml --to silver.csv"));
+    let silver = place.run(&format!("export silver {options} --to silver.csv"));
     assert_eq!(silver.code, Some(0), "{}", silver.err);
     let silver = std::fs::read_to_string(place.path("silver.csv")).unwrap();
     let ids: Vec<usize> = silver.lines().skip(1).map(|row| row[..6].parse().unwrap()).collect();
