@@ -4,12 +4,12 @@
 # against the reference with clients that are none of ours.
 #
 # usage: cluster.sh [--kills N] [--shard-bytes N] [FILE...]     without files, a catalogue is generated
-# environment: ENSEMBLE (the command; default target/debug/ensemble), ENSEMBLE_SERVERS_DIR (default target/servers), SEED
+# environment: ENSEMBLE (the command; by default the one that the tests have built), ENSEMBLE_SERVERS_DIR (default target/servers), SEED
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 export ENSEMBLE_SERVERS_DIR=${ENSEMBLE_SERVERS_DIR:-$root/target/servers}
-ensemble=${ENSEMBLE:-$root/target/debug/ensemble}
+ensemble=${ENSEMBLE:-${CARGO_TARGET_DIR:-$root/target}/debug/ensemble}
 kills=10 shard_bytes=16384
 while [[ ${1:-} == --* ]]; do
     case $1 in

@@ -4,12 +4,12 @@
 # silver and gold value for value, events id for id. Then `ensemble verify`.
 #
 # usage: end_to_end.sh [--kills N] [--shard-bytes N] [FILE...]     without files, a catalogue is generated
-# environment: ENSEMBLE (the command; default target/debug/ensemble), ENSEMBLE_SERVERS_DIR (default target/servers)
+# environment: ENSEMBLE (the command; by default the one that the tests have built), ENSEMBLE_SERVERS_DIR (default target/servers)
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 export ENSEMBLE_SERVERS_DIR=${ENSEMBLE_SERVERS_DIR:-$root/target/servers}
-ensemble=${ENSEMBLE:-$root/target/debug/ensemble}
+ensemble=${ENSEMBLE:-${CARGO_TARGET_DIR:-$root/target}/debug/ensemble}
 kills=3 shard_bytes=16384
 while [[ ${1:-} == --* ]]; do
     case $1 in

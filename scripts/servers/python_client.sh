@@ -2,11 +2,11 @@
 # Runs the example client in Python against a supervisor on an embedded store: upload, job, watch, gold.
 #
 # usage: python_client.sh
-# environment: ENSEMBLE (the command; default target/debug/ensemble), ENSEMBLE_SERVERS_DIR (where the client's packages are
+# environment: ENSEMBLE (the command; by default the one that the tests have built), ENSEMBLE_SERVERS_DIR (where the client's packages are
 #              kept; default target/servers)
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-ensemble=${ENSEMBLE:-$root/target/debug/ensemble}
+ensemble=${ENSEMBLE:-${CARGO_TARGET_DIR:-$root/target}/debug/ensemble}
 venv=${ENSEMBLE_SERVERS_DIR:-$root/target/servers}/venv-client
 work=$(mktemp -d)
 server=''

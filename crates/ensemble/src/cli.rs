@@ -315,8 +315,9 @@ pub(crate) enum RejectsAction {
     /// Judge a server's rejected rows again, as a job of their own
     ///
     /// Its source are the rows that an ended job rejected, under the same contract or another one. Left out are rows that
-    /// were too long, cut off in their dead letter (above 64 KiB) or without an end to their quotes. With --wait it ends
-    /// like `ensemble run`.
+    /// were too long, cut off in their dead letter (above 64 KiB) or without an end to their quotes: compare its rows with
+    /// what was rejected. The rows count as observed now: under `keep = "last"` they displace what has been loaded
+    /// meanwhile. With --wait it ends like `ensemble run`.
     Replay(ReplayArgs),
 }
 

@@ -165,13 +165,20 @@ impl KafkaLog {
         let deadline = Instant::now() + self.options.delivery_timeout;
         let (shard, deliveries) = (events.shard, Arc::new(Deliveries::new()));
         let _abandon = Abandon(&deliveries);
-        self.send(Arc::clone(&session), events, Arc::clone(&deliveries), deadline, turn).await?;
-        let answered = tokio::time::timeout_at(deadline.into(), deliveries.all_answered()).await;
+        let sent = self.send(Arc::clone(&session), events, Arc::clone(&deliveries), deadline, turn).await;
+        let answered = match sent {
+            Ok(()) => tokio::time::timeout_at(deadline.into(), deliveries.all_answered()).await,
+            Err(_) => Ok(()),
+        };
         let timed_out = |u: &Undelivered| u.code == RDKafkaErrorCode::MessageTimedOut;
-        let in_vain = answered.is_err() || deliveries.undelivered().is_some_and(timed_out);
+        // A queue that stays full, answers that do not come, or events that were never taken.
+        let in_vain = matches!(sent, Err(EventsError::Unavailable(_)))
+            || answered.is_err()
+            || deliveries.undelivered().is_some_and(timed_out);
         if in_vain && session.acknowledged() == acknowledged {
             session.give_up();
         }
+        sent?;
         if let Some(undelivered) = deliveries.undelivered() {
             let undelivered = Undelivered { code: session.cause(undelivered.code), ..undelivered.clone() };
             return Err(fault::not_delivered(&undelivered, shard, u64::from(self.options.max_message_bytes)));

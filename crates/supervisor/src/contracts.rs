@@ -15,8 +15,10 @@ pub struct KnownContract {
 
 /// Those that are built in, then those of `jobs` that are none of these, the latest first.
 ///
+/// Left out are those of jobs that this version of the program cannot read.
+///
 /// # Errors
-/// Where a contract's text is not one to this version of the program.
+/// Where a contract that is built in is none.
 pub fn known_contracts(jobs: &[JobRecord]) -> Result<Vec<KnownContract>, ContractError> {
     let built_in = builtin_names().filter_map(|name| Some((name, builtin(name)?)));
     let mut known = built_in
@@ -24,7 +26,11 @@ pub fn known_contracts(jobs: &[JobRecord]) -> Result<Vec<KnownContract>, Contrac
         .collect::<Result<Vec<_>, ContractError>>()?;
     for pinned in jobs.iter().rev().map(|job| &job.contract) {
         if known.iter().all(|k| k.contract.hash != pinned.hash) {
-            known.push(KnownContract { contract: Contract::parse(&pinned.text, &pinned.name)?, built_in: false });
+            match Contract::parse(&pinned.text, &pinned.name) {
+                Ok(contract) => known.push(KnownContract { contract, built_in: false }),
+                // Another version's, or one of a build for tests: it must not hide the others.
+                Err(error) => tracing::warn!(contract = pinned.name, %error, "a job's contract cannot be read"),
+            }
         }
     }
     Ok(known)

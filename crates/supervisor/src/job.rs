@@ -120,8 +120,12 @@ impl JobActorState {
                 Ok(())
             }
             JobMsg::SessionGone(session) => {
-                for number in self.table.held_by(session) {
-                    self.breaker.released(number);
+                let numbers = self.table.held_by(session);
+                // While servers are away links break as well, and no shard is to blame for it.
+                if self.stalled().is_some() {
+                    return self.released(session, &numbers);
+                }
+                for number in numbers {
                     let trouble = self.table.lost(number, session);
                     self.mend(trouble);
                 }
@@ -203,6 +207,11 @@ impl JobActorState {
         if leases.is_empty() && !self.table.has_work() {
             self.dry = true;
             let _ = self.supervisor.cast(SupervisorMsg::Dry(self.record.number, offer));
+            return Ok(());
+        }
+        if leases.is_empty() {
+            // Too little credit for what is next, or company that it must not have.
+            offer.put_off(self.record.number, self.table.only_suspects_wait());
             return Ok(());
         }
         let lease_ms = u64::try_from(self.options.lease.as_millis()).unwrap_or(u64::MAX);

@@ -35,15 +35,24 @@ pub(crate) struct Offer {
     pub(crate) credit_bytes: u64,
     /// The worker holds nothing: it takes one shard of any size.
     pub(crate) whole: bool,
+    /// The worker has finished what it held for this job's sake.
+    pub(crate) reserved: Option<JobNumber>,
     answered: bool,
 }
 
 impl Offer {
-    /// Answers it; without leases the session waits until it has more credit. A session that is gone has released what
-    /// it held already, and never gets these: the job sees to that when it hears of the session's end.
+    /// Answers it with leases. A session that is gone has released what it held already, and never gets these: the job
+    /// sees to that when it hears of the session's end.
     pub(crate) fn assign(mut self, job: JobRef, spec: Arc<v1::JobSpec>, lease_ms: u64, leases: Vec<Lease>) {
         self.answered = true;
         let _ = self.session.actor.cast(SessionMsg::Assign { job, spec, lease_ms, leases });
+    }
+
+    /// Answers it with nothing: the session asks again once it has more credit, or, where the job `rest`s its hope on a
+    /// worker that holds nothing, once it holds nothing.
+    pub(crate) fn put_off(mut self, job: JobNumber, rest: bool) {
+        self.answered = true;
+        let _ = self.session.actor.cast(SessionMsg::PutOff(rest.then_some(job)));
     }
 }
 
@@ -102,6 +111,8 @@ pub(crate) enum SessionMsg {
     LinkClosed,
     /// From a job, once for each offer.
     Assign { job: JobRef, spec: Arc<v1::JobSpec>, lease_ms: u64, leases: Vec<Lease> },
+    /// From a job: nothing for this offer; for the sake of the named job it is to hold nothing before it asks again.
+    PutOff(Option<JobNumber>),
     /// From an offer that nobody has answered.
     Unanswered,
     /// From the supervisor.
@@ -119,6 +130,8 @@ struct SessionState {
     held: FxHashMap<ShardId, u64>,
     /// A shard that is not to have company.
     alone: Option<ShardId>,
+    /// This job waits until the worker holds nothing.
+    resting: Option<JobNumber>,
     jobs: FxHashMap<JobNumber, JobRef>,
     told: FxHashSet<JobNumber>,
     /// An offer is out and not answered.
@@ -179,6 +192,7 @@ impl Actor for Session {
             credit_bytes: 0,
             held: FxHashMap::default(),
             alone: None,
+            resting: None,
             jobs: FxHashMap::default(),
             told: FxHashSet::default(),
             asked: false,
@@ -203,6 +217,7 @@ impl Actor for Session {
             SessionMsg::FromWorker(message) => state.on_message(message).await?,
             SessionMsg::LinkClosed => myself.stop(Some("the link is closed".into())),
             SessionMsg::Assign { job, spec, lease_ms, leases } => state.assign(job, &spec, lease_ms, leases).await?,
+            SessionMsg::PutOff(resting) => state.put_off(resting),
             SessionMsg::Unanswered => {
                 state.asked = false;
                 state.ask();
@@ -315,13 +330,6 @@ impl SessionState {
         leases: Vec<Lease>,
     ) -> Result<(), ActorProcessingErr> {
         self.asked = false;
-        if leases.is_empty() {
-            // Too little credit for what is next: the next result brings more, unless the last has come meanwhile.
-            if self.held.is_empty() {
-                self.ask();
-            }
-            return Ok(());
-        }
         let number = JobNumber(spec.job_number);
         if self.told.insert(number) {
             self.say(supervisor_message::Message::Job(spec.clone())).await?;
@@ -347,6 +355,15 @@ impl SessionState {
         Ok(())
     }
 
+    /// The next result brings more credit, unless the last has come meanwhile.
+    fn put_off(&mut self, resting: Option<JobNumber>) {
+        self.asked = false;
+        self.resting = resting;
+        if self.held.is_empty() {
+            self.ask();
+        }
+    }
+
     async fn forget(&mut self, job: JobNumber) -> Result<(), ActorProcessingErr> {
         self.jobs.remove(&job);
         self.held.retain(|shard, _| shard.job != job);
@@ -364,12 +381,18 @@ impl SessionState {
     fn ask(&mut self) {
         let free = self.credit_bytes.saturating_sub(self.held.values().sum());
         let is_alone = self.alone.is_some_and(|shard| self.held.contains_key(&shard));
-        if self.asked || self.draining || free == 0 || is_alone {
+        let rests = self.resting.is_some() && !self.held.is_empty();
+        if self.asked || self.draining || free == 0 || is_alone || rests {
             return;
         }
         self.asked = true;
-        let offer =
-            Offer { session: self.me.clone(), credit_bytes: free, whole: self.held.is_empty(), answered: false };
+        let offer = Offer {
+            session: self.me.clone(),
+            credit_bytes: free,
+            whole: self.held.is_empty(),
+            reserved: self.resting.take(),
+            answered: false,
+        };
         // A supervisor that is gone takes its sessions with it.
         self.draining |= self.supervisor.cast(SupervisorMsg::Offer(offer)).is_err();
     }

@@ -200,9 +200,14 @@ impl SupervisorState {
         Ok(job)
     }
 
-    /// Gives an offer to the next job that has work, or keeps it.
+    /// Gives an offer to the job that it is reserved for, or to the next one that has work, or keeps it.
     fn place(&mut self, offer: Offer) {
-        match self.jobs.iter_mut().filter(|e| e.has_work).min_by_key(|e| e.passed) {
+        let is_reserved = |e: &&mut Entry| offer.reserved == Some(e.number);
+        let next = match self.jobs.iter().any(|e| e.has_work && offer.reserved == Some(e.number)) {
+            true => self.jobs.iter_mut().find(is_reserved),
+            false => self.jobs.iter_mut().filter(|e| e.has_work).min_by_key(|e| e.passed),
+        };
+        match next {
             Some(entry) => {
                 self.passed = entry.passed;
                 entry.passed += entry.stride;
@@ -220,7 +225,8 @@ impl SupervisorState {
         }
     }
 
-    fn dry(&mut self, job: JobNumber, offer: Offer) {
+    fn dry(&mut self, job: JobNumber, mut offer: Offer) {
+        offer.reserved = None;
         if let Some(entry) = self.jobs.iter_mut().find(|e| e.number == job) {
             entry.has_work = false;
         }

@@ -52,7 +52,7 @@ struct Open {
     attempts: u32,
     /// How often it brought its holder down.
     crashes: u32,
-    /// How often its holder was lost together with other shards.
+    /// How often its holder was lost, which may have held others as well.
     losses: u32,
     /// A decision `process` is known to exist: it can no longer be set aside.
     decided: bool,
@@ -158,6 +158,12 @@ impl ShardTable {
     /// Whether anything can be leased, now or once `leased_below` is raised.
     pub fn has_work(&self) -> bool {
         self.open.values().any(|o| matches!(o.hold, Hold::Waiting { .. }))
+    }
+
+    /// Whether all that waits waits for a worker that holds nothing.
+    pub fn only_suspects_wait(&self) -> bool {
+        let mut waiting = self.open.values().filter(|o| matches!(o.hold, Hold::Waiting { .. }));
+        waiting.all(Open::is_suspect) && self.has_work()
     }
 
     /// How many shards workers hold.

@@ -132,8 +132,11 @@ async fn count_pieces(store: &dyn Store, name: &str) -> Result<u64, SupervisorEr
 
 /// A piece; one that is not of full size is the end of a file whose head was not written, and is sent again.
 async fn whole_piece(store: &dyn Store, name: &str, number: u64) -> Result<Option<Bytes>, SupervisorError> {
-    let piece = store.document(DocumentKind::Upload, &piece_id(name, number)).await?;
-    Ok(piece.map(|p| p.body).filter(|body| body.len() as u64 == PIECE_BYTES))
+    Ok(piece(store, name, number).await?.filter(|body| body.len() as u64 == PIECE_BYTES))
+}
+
+async fn piece(store: &dyn Store, name: &str, number: u64) -> Result<Option<Bytes>, SupervisorError> {
+    Ok(store.document(DocumentKind::Upload, &piece_id(name, number)).await?.map(|piece| piece.body))
 }
 
 /// Receives one upload.
@@ -261,7 +264,7 @@ impl Receiver {
                 self.check_file(stored.file_name)?;
                 // A file that is whole stays as it is: a job may have begun over it.
                 if let Some(stored) = stored.length {
-                    return self.has_ended(length, stored, &content);
+                    return self.has_ended(length, stored, content).await;
                 }
                 expected = Some(stamp);
             }
@@ -285,16 +288,24 @@ impl Receiver {
     }
 
     /// The file was whole before this stream ended it.
-    fn has_ended(&mut self, length: u64, stored: u64, content: &[u8]) -> Result<(), UploadError> {
+    async fn has_ended(&mut self, length: u64, stored: u64, content: Bytes) -> Result<(), UploadError> {
+        let offset = self.durable;
         (self.complete, self.durable) = (true, stored);
         if stored != length {
             return Err(UploadError::Length { said: length, received: stored });
         }
         // Where it was whole when the stream began, nothing is pending.
-        if !self.pending.is_empty() && length <= SMALL_BYTES && self.pending != content {
-            return Err(UploadError::OtherBytes { name: self.name.clone(), offset: 0 });
+        let pending = self.pending.split();
+        if pending.is_empty() {
+            return Ok(());
         }
-        self.pending.clear();
+        let end = match length <= SMALL_BYTES {
+            true => Some(content),
+            false => piece(&**self.office.store(), &self.name, offset / PIECE_BYTES).await?,
+        };
+        if end.is_none_or(|end| end != pending) {
+            return Err(UploadError::OtherBytes { name: self.name.clone(), offset });
+        }
         Ok(())
     }
 }
@@ -344,8 +355,7 @@ impl Reader {
         if self.length <= SMALL_BYTES {
             return Ok(Head::read(&*self.store, &self.name).await?.map(|(_, _, content)| content));
         }
-        let piece = self.store.document(DocumentKind::Upload, &piece_id(&self.name, number)).await?;
-        Ok(piece.map(|piece| piece.body))
+        piece(&*self.store, &self.name, number).await
     }
 }
 

@@ -61,8 +61,8 @@ impl Committer {
     /// Commits one shard and returns the ledger entry that counts: this attempt's or an earlier one's.
     ///
     /// # Errors
-    /// Those of store and event log; transient ones only once there was no progress for as long as its patience. Repeating it is harmless; dropping the future
-    /// leaves the shard to whoever repeats it.
+    /// Those of store and event log; transient ones only once there was no progress for as long as its patience. Repeating
+    /// it is harmless; dropping the future leaves the shard to whoever repeats it.
     pub async fn commit(&self, work: ShardWork) -> Result<LedgerEntry, CommitError> {
         let ShardWork { job, plan, bytes, validated, patience } = work;
         let store = &*self.store;

@@ -211,8 +211,9 @@ impl Actor for Worker {
     ) -> Result<(), ActorProcessingErr> {
         if let SupervisionEvent::ActorFailed(who, reason) = event {
             tracing::error!(actor = %who.get_id(), %reason, "the validators failed, starting others");
-            // What they held stays leased until it lapses.
             state.validators = spawn_validators(myself, NonZeroUsize::MIN).await?;
+            // Nobody will ever say what became of their shards. What is being committed may be done again, too.
+            state.hand_back().await?;
         }
         Ok(())
     }
@@ -315,6 +316,13 @@ impl WorkerState {
         if self.held.remove(&shard) {
             metrics::gauge!("ensemble_held_shards").decrement(1);
         }
+    }
+
+    /// Gives everything back that is held.
+    async fn hand_back(&mut self) -> Result<(), ActorProcessingErr> {
+        metrics::gauge!("ensemble_held_shards").decrement(self.held.len() as f64);
+        let shards = self.held.drain().map(Into::into).collect();
+        self.say(worker_message::Message::HandBack(v1::HandBack { shards })).await
     }
 
     async fn give_up(

@@ -23,6 +23,8 @@ use crate::{
 
 /// How long no server may answer.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// How long a server may take to copy what is to be replayed.
+const REPLAY_PATIENCE: Duration = Duration::from_secs(600);
 /// How long no server may answer while a job is followed.
 const WATCH_PATIENCE: Duration = Duration::from_secs(120);
 
@@ -56,7 +58,10 @@ pub(super) fn replay(global: &Global, args: &ReplayArgs) -> Result<ExitCode, Fai
     block_on(async {
         let remote = Remote::new(&server)?;
         let start = async |mut jobs: Jobs| Ok(jobs.replay_dead_letters(request.clone()).await?.into_inner());
-        let job = remote.call(PATIENCE, start).await?;
+        let job = remote.call(REPLAY_PATIENCE, start).await.map_err(|e| {
+            let hint = format!("the same once more, wherever it got: --request-id {}", request.request_id);
+            Failure { error: e.error.context(hint), ..e }
+        })?;
         finish(global.output, &remote, &server, args.wait, job).await
     })
 }

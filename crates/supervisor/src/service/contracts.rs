@@ -10,9 +10,6 @@ use tonic::{Request, Response, Status, async_trait};
 use super::{Desk, page};
 use crate::{KnownContract, find_contract, known_contracts};
 
-/// The longest text that is read.
-const MAX_TEXT_BYTES: usize = 1 << 20;
-
 #[async_trait]
 impl ContractService for Desk {
     async fn check(
@@ -20,10 +17,6 @@ impl ContractService for Desk {
         request: Request<v1::CheckContractRequest>,
     ) -> Result<Response<v1::CheckContractResponse>, Status> {
         let text = &request.get_ref().contract_toml;
-        if text.len() > MAX_TEXT_BYTES {
-            let message = format!("it has {} bytes, more than {MAX_TEXT_BYTES}", text.len());
-            return Err(Refusal::InvalidField("contract_toml").status(message));
-        }
         let outcome = match Contract::parse(text, "contract_toml") {
             Ok(contract) => {
                 let built_in = ensemble_contract::builtin(&contract.name).is_some_and(|built_in| built_in == text);

@@ -78,6 +78,8 @@ struct InOffice {
     jobs: Mutex<HashMap<JobId, JobHandle>>,
     /// One job is submitted at a time.
     submitting: tokio::sync::Mutex<()>,
+    /// Rejected rows are copied for one job at a time.
+    replaying: tokio::sync::Mutex<()>,
 }
 
 impl Desk {
@@ -91,7 +93,8 @@ impl Desk {
     /// # Errors
     /// Those of the store.
     pub async fn open(&self, supervisor: SupervisorHandle) -> Result<(), SupervisorError> {
-        let term = Arc::new(InOffice { supervisor, jobs: Mutex::default(), submitting: tokio::sync::Mutex::default() });
+        let (submitting, replaying) = (tokio::sync::Mutex::default(), tokio::sync::Mutex::default());
+        let term = Arc::new(InOffice { supervisor, jobs: Mutex::default(), submitting, replaying });
         // Known from here on, so that it can be abandoned; open to others once all jobs are resumed.
         *lock(&self.begun) = Some(term.supervisor.clone());
         for (stamp, record) in list_jobs(&*self.store).await? {
@@ -276,7 +279,7 @@ async fn report_health(health: HealthReporter, mut is_ready: watch::Receiver<boo
         } else {
             tonic_health::ServingStatus::NotServing
         };
-        for service in ["", "ensemble.v1.JobService", "ensemble.v1.GoldService"] {
+        for service in ["", "ensemble.v1.JobService", "ensemble.v1.ContractService", "ensemble.v1.GoldService"] {
             health.set_service_status(service, status).await;
         }
         if is_ready.changed().await.is_err() {

@@ -7,15 +7,19 @@ use ensemble_protocol::{
     v1::{self, replay_dead_letters_request as asked, submit_job_request as to_submit},
 };
 use ensemble_store::{DeadLetter, ShardPlan};
-use tonic::Status;
+use tonic::{Code, Status};
 
 use super::{
     Desk, InOffice,
     receive::upload_refused,
+    refused,
     requests::{Known, contract},
     store_refused,
 };
-use crate::{JobRecord, PinnedFile, Source, uploads::Receiver};
+use crate::{
+    JobRecord, PinnedFile, Source,
+    uploads::{self, Receiver},
+};
 
 /// How many dead letters are read at once, each of up to 64 KiB.
 const PAGE: usize = 100;
@@ -26,6 +30,8 @@ impl Desk {
     /// Starts the job, or finds the one that this request has become.
     pub(super) async fn replay(&self, request: v1::ReplayDeadLettersRequest) -> Result<JobRecord, Status> {
         let term = self.term()?;
+        // A repeat waits for the first one, and then finds its job.
+        let _one_at_a_time = term.replaying.lock().await;
         if let Known::Job(record) = self.known(&term, &request.request_id).await? {
             return Ok(*record);
         }
@@ -35,7 +41,7 @@ impl Desk {
             return Err(Refusal::WrongState.status(message));
         }
         let mut submission = v1::SubmitJobRequest {
-            contract: Some(match request.contract {
+            contract: Some(match request.contract.clone() {
                 None => to_submit::Contract::ContractToml(job.contract.text.clone()),
                 Some(asked::Contract::ContractName(name)) => to_submit::Contract::ContractName(name),
                 Some(asked::Contract::ContractToml(text)) => to_submit::Contract::ContractToml(text),
@@ -44,11 +50,20 @@ impl Desk {
             ..Default::default()
         };
         // Before anything is copied.
-        contract(&submission)?;
-        submission.csv_files =
-            self.copy_rejected(&term, &job, &request.rules, &uploads_name(&request.request_id)).await?;
+        self.check_contract(&contract(&submission)?).await?;
+        submission.csv_files = self.copy_rejected(&term, &job, &request.rules, &uploads_name(&request)).await?;
         submission.request_id = request.request_id;
-        self.submit(submission).await
+        let copies = submission.csv_files.clone();
+        let submitted = self.submit(submission).await;
+        if submitted.as_ref().is_err_and(|status| status.code() != Code::Unavailable) {
+            // No job will ever forget them.
+            for copy in copies {
+                if let Some(v1::csv_file::Source::UploadId(id)) = copy.source {
+                    uploads::forget(&*self.store, &id).await.map_err(refused)?;
+                }
+            }
+        }
+        submitted
     }
 
     /// Copies the rejected rows into uploads, one for each file that had some.
@@ -88,12 +103,13 @@ impl Desk {
     }
 }
 
-/// The same request has the same uploads: one that broke is gone on with.
-fn uploads_name(request_id: &str) -> String {
+/// The same request for the same rows has the same uploads: one that broke is gone on with.
+fn uploads_name(request: &v1::ReplayDeadLettersRequest) -> String {
+    let v1::ReplayDeadLettersRequest { request_id, job_id, rules, .. } = request;
     if request_id.is_empty() {
         return format!("replay-{}", uuid::Uuid::now_v7());
     }
-    let digest = ShardPlan::digest_of(request_id.as_bytes());
+    let digest = ShardPlan::digest_of(format!("{request_id}\n{job_id}\n{}", rules.join(" ")).as_bytes());
     let hex: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
     format!("replay-{hex}")
 }

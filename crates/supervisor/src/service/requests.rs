@@ -61,10 +61,7 @@ impl Desk {
         let looked = self.look_at(&request.csv_files).await?;
         let mut submission = Submission::of_heads(looked, &contract, shard_bytes, self.options.record_limit_bytes)
             .map_err(|e| Refusal::InvalidField("csv_files").status(e))?;
-        check_layout(&*self.store, &contract).await.map_err(|e| match e {
-            LayoutError::Store(e) => refused(e.into()),
-            e => Refusal::WrongState.status(e),
-        })?;
+        self.check_contract(&contract).await?;
         submission.weight = request.weight.max(1);
         // Only from here on: what was looked at may have taken long.
         let _one_at_a_time = term.submitting.lock().await;
@@ -73,12 +70,24 @@ impl Desk {
         let (id, number) = match self.known(&term, &request.request_id).await? {
             Known::Job(record) => return Ok(*record),
             Known::Id(id) => (Some(id), number.await?),
-            Known::Nothing => tokio::try_join!(self.note(&term, &request.request_id), number)?,
+            Known::Nothing => {
+                // Both to their ends: a write that is dropped half way may be met by the next one.
+                let (id, number) = tokio::join!(self.note(&term, &request.request_id), number);
+                (id?, number?)
+            }
         };
         submission.id = id;
         let (job, record) = term.supervisor.submit_as(number, submission).await.map_err(refused)?;
         self.follow(&term, record.id, job);
         Ok(record)
+    }
+
+    /// Whether the contract fits the silver collection that it fills, which it makes ready.
+    pub(super) async fn check_contract(&self, contract: &Contract) -> Result<(), Status> {
+        check_layout(&*self.store, contract).await.map_err(|e| match e {
+            LayoutError::Store(e) => refused(e.into()),
+            e => Refusal::WrongState.status(e),
+        })
     }
 
     /// What is known of a request. A job that nobody works on, and should, is gone on with.

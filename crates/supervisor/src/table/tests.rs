@@ -124,7 +124,9 @@ fn a_shard_whose_holders_go_down_is_leased_alone_and_only_what_it_does_then_coun
         assert_eq!((lease(&mut table, session), lease(&mut table, session)), (0, 1));
         lose(&mut table, session);
     }
+    assert!(!table.only_suspects_wait());
     assert_eq!(lease(&mut table, 3), 2, "who holds something, or may, gets no suspect");
+    assert!(table.only_suspects_wait());
     assert!(matches!(table.next(3, 100, false, 100), Next::Nothing) && table.has_work());
     assert_eq!(lease_whole(&mut table, 4), (0, true));
     assert!(table.settle(&entry(0, 1, 0)), "it was not to blame");
