@@ -31,6 +31,13 @@ pub struct Contract {
     pub hash: String,
 }
 
+impl Contract {
+    /// The name of the column whose value is silver's key.
+    pub fn key_name(&self) -> &str {
+        self.columns.get(self.key).map_or("", |column| column.name.as_str())
+    }
+}
+
 /// Which row of a key is live in silver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Keep {

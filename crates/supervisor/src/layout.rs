@@ -58,12 +58,7 @@ const PARTS: [&str; 4] = ["its columns", "its key", "its keep", "its views"];
 
 fn describe(contract: &Contract) -> [String; 4] {
     let columns: Vec<String> = contract.columns.iter().map(|c| format!("{}:{:?}", c.name, c.ty)).collect();
-    [
-        columns.join(","),
-        contract.columns.get(contract.key).map(|c| c.name.clone()).unwrap_or_default(),
-        format!("{:?}", contract.keep),
-        format!("{:?}", contract.views),
-    ]
+    [columns.join(","), contract.key_name().to_owned(), format!("{:?}", contract.keep), format!("{:?}", contract.views)]
 }
 
 fn compare(contract: &Contract, mine: &[String; 4], stored: &str) -> Result<(), LayoutError> {

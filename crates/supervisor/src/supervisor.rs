@@ -202,12 +202,8 @@ impl SupervisorState {
 
     /// Gives an offer to the job that it is reserved for, or to the next one that has work, or keeps it.
     fn place(&mut self, offer: Offer) {
-        let is_reserved = |e: &&mut Entry| offer.reserved == Some(e.number);
-        let next = match self.jobs.iter().any(|e| e.has_work && offer.reserved == Some(e.number)) {
-            true => self.jobs.iter_mut().find(is_reserved),
-            false => self.jobs.iter_mut().filter(|e| e.has_work).min_by_key(|e| e.passed),
-        };
-        match next {
+        let turn = |e: &&mut Entry| (offer.reserved != Some(e.number), e.passed);
+        match self.jobs.iter_mut().filter(|e| e.has_work).min_by_key(turn) {
             Some(entry) => {
                 self.passed = entry.passed;
                 entry.passed += entry.stride;

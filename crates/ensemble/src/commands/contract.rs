@@ -65,10 +65,6 @@ fn check(output: OutputFormat, file: &Path) -> Result<(), Failure> {
     }
 }
 
-fn key(contract: &Contract) -> &str {
-    contract.columns.get(contract.key).map_or("", |column| column.name.as_str())
-}
-
 fn keep(contract: &Contract) -> &'static str {
     match contract.keep {
         Keep::First => "first",
@@ -82,7 +78,7 @@ fn described(contract: &Contract) -> Value {
         "contract": contract.name,
         "hash": contract.hash,
         "silver": contract.silver,
-        "key": key(contract),
+        "key": contract.key_name(),
         "keep": keep(contract),
         "columns": columns.map(|c| json!({"name": c.name, "type": c.ty.to_string(), "required": c.required}))
             .collect::<Vec<_>>(),
@@ -115,7 +111,7 @@ fn columns_as_table(contract: &Contract) -> std::io::Result<()> {
         "\n{} fills {}, by {}, {} row of a key",
         contract.name,
         contract.silver,
-        key(contract),
+        contract.key_name(),
         keep(contract)
     )?;
     writeln!(out, "views: {views}")?;
@@ -151,7 +147,7 @@ fn list_as_table(known: &[KnownContract]) -> std::io::Result<()> {
         table.push(vec![
             contract.name.clone(),
             contract.silver.clone(),
-            key(contract).to_owned(),
+            contract.key_name().to_owned(),
             contract.columns.len().to_string(),
             contract.views.len().to_string(),
             if *built_in { "built in" } else { "a job" }.to_owned(),

@@ -28,6 +28,11 @@ fn place() -> Place {
     place
 }
 
+/// The exit codes that a script has told.
+fn codes(run: &crate::support::Run) -> Vec<&str> {
+    run.err.lines().filter(|line| line.starts_with("code ")).collect()
+}
+
 fn json_lines(out: &str) -> Vec<serde_json::Value> {
     out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
@@ -50,8 +55,7 @@ fn a_full_disk_stops_the_job_and_the_same_command_goes_on_once_there_is_room() {
         done
         $ENSEMBLE verify --store $MNT/s >&2; echo code $? >&2";
     let run = on_a_disk_of(&place, 6, script);
-    let codes: Vec<&str> = run.err.lines().filter(|line| line.starts_with("code ")).collect();
-    assert_eq!(codes, ["code 1", "code 1", "code 0", "code 0"], "{}{}", run.out, run.err);
+    assert_eq!(codes(&run), ["code 1", "code 1", "code 0", "code 0"], "{}{}", run.out, run.err);
     let reports = json_lines(&run.out);
     for failed in &reports[..2] {
         let reason = failed["reason"].as_str().unwrap();
@@ -94,8 +98,7 @@ fn a_full_disk_below_a_supervisor_loses_nothing() {
         done
         $ENSEMBLE verify --store $MNT/s >&2; echo code $? >&2";
     let run = on_a_disk_of(&place, 6, script);
-    let codes: Vec<&str> = run.err.lines().filter(|line| line.starts_with("code ")).collect();
-    assert_eq!(codes, ["code 2", "code 2", "code 0", "code 0"], "{}{}", run.out, run.err);
+    assert_eq!(codes(&run), ["code 2", "code 2", "code 0", "code 0"], "{}{}", run.out, run.err);
     let told = "cannot upload in.csv: no space left on the device";
     assert_eq!(run.err.matches(told).count(), 2, "{}", run.err);
     let (report, undisturbed) = (&json_lines(&run.out)[0], place.json("run in.csv --store s"));
@@ -140,8 +143,7 @@ fn a_store_that_cannot_be_written_is_named() {
         done
         $ENSEMBLE gold --store $MNT/s; echo code $? >&2";
     let run = on_a_disk_of(&place, 100, script);
-    let codes: Vec<&str> = run.err.lines().filter(|line| line.starts_with("code ")).collect();
-    assert_eq!(codes, ["code 0", "code 2", "code 2", "code 2"], "{}", run.err);
+    assert_eq!(codes(&run), ["code 0", "code 2", "code 2", "code 2"], "{}", run.err);
     let errors: Vec<&str> = run.err.lines().filter(|line| line.starts_with("error: ")).collect();
     assert_eq!(errors.len(), 3);
     assert!(errors.iter().all(|e| e.ends_with("Read-only file system (os error 30)")), "{errors:?}");

@@ -78,7 +78,7 @@ fn described(known: &KnownContract) -> v1::Contract {
         hash: contract.hash.clone(),
         built_in: known.built_in,
         silver: contract.silver.clone(),
-        key: contract.columns.get(contract.key).map(|column| column.name.clone()).unwrap_or_default(),
+        key: contract.key_name().to_owned(),
         keep: keep.into(),
         columns: columns.collect(),
         views: contract.views.iter().map(|view| view.name.clone()).collect(),
