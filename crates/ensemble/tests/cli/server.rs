@@ -141,6 +141,11 @@ fn an_upload_goes_on_where_a_dead_supervisor_left_off() {
     assert_like_a_run(&place, "served", "in.csv");
 }
 
+/// Returns once the job is under way.
+fn settles_something(place: &Place, job: &str, server: &str) {
+    poll("a shard is settled", || place.json(&format!("jobs get {job} {server}"))["rows"].as_u64() > Some(0));
+}
+
 #[test]
 fn a_job_is_paused_resumed_and_cancelled_and_others_go_on() {
     let place = Place::new();
@@ -151,6 +156,7 @@ fn a_job_is_paused_resumed_and_cancelled_and_others_go_on() {
     let job = place.json(&format!("submit csv in.csv --shard-bytes 1024 {server}"));
     let id = job["job"].as_str().unwrap().to_owned();
     let state = |what: &str| place.json(&format!("jobs {what} {id} {server}"))["state"].as_str().unwrap().to_owned();
+    settles_something(&place, &id, &server);
     assert_eq!(state("pause"), "paused");
     let settled = place.json(&format!("jobs get {id} {server}"))["rows"].as_u64().unwrap();
     assert!(settled < 30000, "it was paused in the middle");
@@ -162,7 +168,7 @@ fn a_job_is_paused_resumed_and_cancelled_and_others_go_on() {
     let addresses = supervisor.kill();
     let supervisor = Supervisor::start_at(&place, "--store served", &addresses);
     assert_eq!(state("get"), "paused");
-    assert!(["running", "succeeded"].contains(&state("resume").as_str()));
+    assert_ne!(state("resume"), "paused");
     let watched = place.run(&format!("jobs watch {id} {server} --output json"));
     assert_eq!(watched.code, Some(0), "{}{}", watched.out, watched.err);
 
@@ -188,6 +194,7 @@ fn a_supervisor_that_is_told_to_stop_leaves_a_job_to_the_next() {
     let addresses = supervisor.addresses.clone();
     let job = place.json(&format!("submit csv in.csv --shard-bytes 1024 {}", supervisor.option()));
     let id = job["job"].as_str().unwrap();
+    settles_something(&place, id, &supervisor.option());
     assert_eq!(supervisor.terminate(), Some(0));
     let jobs = place.json("jobs --store served");
     assert_eq!(jobs[0]["state"], "running", "it was stopped in the middle: {jobs}");
