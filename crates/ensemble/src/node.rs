@@ -1,6 +1,11 @@
 //! Wiring: a supervisor and its workers in one process, and what every command starts with.
 
-use std::{num::NonZeroUsize, sync::Arc, time::Duration};
+use std::{
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use ensemble_contract::{Contract, builtin, builtin_names, nearest};
 use ensemble_protocol::in_process;
@@ -66,6 +71,15 @@ pub(crate) fn committer(stores: &Stores) -> Committer {
     Committer::new(Arc::clone(&stores.store), Arc::clone(&stores.events), Arc::new(SystemClock))
 }
 
+/// Folders by their real paths, as the setting `name` lists them.
+pub(crate) fn folders(name: &str, setting: &str) -> Result<Vec<PathBuf>, Failure> {
+    let folder = |path: &str| {
+        let wrong = |e| anyhow::anyhow!("the setting {name} names {path:?}, which cannot be opened: {e}");
+        Path::new(path).canonicalize().map_err(|e| Failure::could_not_start(wrong(e)))
+    };
+    setting.split(',').map(str::trim).filter(|path| !path.is_empty()).map(folder).collect()
+}
+
 /// Starts workers of this process, and has the supervisor take them on.
 pub(crate) async fn spawn_workers(
     settings: &Settings,
@@ -82,6 +96,7 @@ pub(crate) async fn spawn_workers(
             credit_bytes: settings.workers.credit_bytes / count as u64,
             validators: NonZeroUsize::new(settings.workers.validators).unwrap_or(NonZeroUsize::MIN),
             check_hashes: false,
+            source_roots: Vec::new(),
             committer: committer.clone(),
             link: ours,
         };
@@ -96,7 +111,7 @@ pub(crate) fn load_contract(name: &str) -> Result<Contract, Failure> {
     if let Some(text) = builtin(name) {
         return Contract::parse(text, name).map_err(Failure::could_not_start);
     }
-    let path = std::path::Path::new(name);
+    let path = Path::new(name);
     if !path.exists() && !name.contains(['/', '.']) {
         let names: Vec<&str> = builtin_names().collect();
         let meant = nearest(name, names.iter().copied()).map(|n| format!("; did you mean {n:?}?")).unwrap_or_default();

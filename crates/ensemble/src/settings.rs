@@ -90,6 +90,8 @@ pub(crate) struct WorkerSettings {
     pub(crate) id: String,
     pub(crate) http_listen: String,
     pub(crate) grace_ms: u64,
+    /// Folders, separated by commas.
+    pub(crate) roots: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -72,6 +72,7 @@ async fn work(number: usize, mut link: WorkerEnd, store: Arc<dyn Store>) {
         credit_bytes: 4 * SHARD_BYTES,
         protocol_version: PROTOCOL_VERSION,
         engine_version: ENGINE_VERSION,
+        source_roots: Vec::new(),
     };
     link.outgoing.send(say(Say::Hello(hello))).await.unwrap();
     while let Some(told) = link.incoming.recv().await {

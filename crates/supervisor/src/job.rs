@@ -283,6 +283,11 @@ impl JobActorState {
                 self.breaker.failed(number, reason, self.clock.monotonic_us());
                 self.table.released(number, session)
             }
+            // The next lease brings its bytes.
+            v1::FailureClass::Unreadable => {
+                self.breaker.released(number);
+                self.table.released(number, session)
+            }
             v1::FailureClass::Crashed => self.table.crashed(number, session, &reason),
             v1::FailureClass::Fatal | v1::FailureClass::Unspecified => {
                 self.abort(reason).await;

@@ -256,6 +256,7 @@ impl JobRecord {
                     name: f.name.clone(),
                     delimiter: f.preamble.dialect.delimiter.into(),
                     header: f.preamble.header.clone(),
+                    path: f.file.as_ref().map(|f| f.canonical.display().to_string()).unwrap_or_default(),
                 })
                 .collect(),
         }

@@ -4,8 +4,9 @@
 //! hands results to the jobs. If it dies, or the link does, the worker's shards are leased to others at once; whatever
 //! the worker still does is harmless.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use ensemble_contract::ENGINE_VERSION;
 use ensemble_protocol::{
     SupervisorEnd, hello_mismatch,
@@ -134,6 +135,10 @@ struct SessionState {
     resting: Option<JobNumber>,
     jobs: FxHashMap<JobNumber, JobRef>,
     told: FxHashSet<JobNumber>,
+    /// The folders whose files the worker reads itself.
+    roots: Vec<String>,
+    /// Jobs whose files it could not read, whatever it said of its folders.
+    unreadable: FxHashSet<JobNumber>,
     /// An offer is out and not answered.
     asked: bool,
     draining: bool,
@@ -195,6 +200,8 @@ impl Actor for Session {
             resting: None,
             jobs: FxHashMap::default(),
             told: FxHashSet::default(),
+            roots: Vec::new(),
+            unreadable: FxHashSet::default(),
             asked: false,
             draining: false,
             to_worker: outgoing,
@@ -247,6 +254,9 @@ impl SessionState {
                 let shard = ShardId { job: JobNumber(failed.job_number), number: failed.shard_number };
                 let class = failed.class();
                 tracing::warn!(worker = self.worker, %shard, ?class, reason = failed.reason, "a shard failed");
+                if class == v1::FailureClass::Unreadable {
+                    self.unreadable.insert(shard.job);
+                }
                 self.let_go(shard, |session| JobMsg::Failed {
                     session,
                     number: shard.number,
@@ -273,6 +283,7 @@ impl SessionState {
         }
         self.worker = hello.worker_id;
         self.credit_bytes = hello.credit_bytes;
+        self.roots = hello.source_roots;
         self.counted = Some(Counted::new(hello.credit_bytes));
         self.ask();
         Ok(())
@@ -342,17 +353,29 @@ impl SessionState {
             let span =
                 tracing::info_span!("lease", shard = %lease.plan.shard, attempt = lease.attempt, worker = self.worker);
             let traceparent = span.in_scope(traceparent).unwrap_or_default();
+            let from_source = self.reads_itself(spec, lease.plan.file);
+            if from_source {
+                metrics::counter!("ensemble_leases_without_bytes_total").increment(1);
+            }
             self.say(supervisor_message::Message::Lease(v1::Lease {
                 plan: Some((&lease.plan).into()),
-                bytes: lease.bytes,
+                bytes: if from_source { Bytes::new() } else { lease.bytes },
                 lease_ms,
                 attempt: lease.attempt,
                 traceparent,
+                from_source,
             }))
             .await?;
         }
         self.ask();
         Ok(())
+    }
+
+    /// Whether the worker reads this file of the job's itself.
+    fn reads_itself(&self, spec: &v1::JobSpec, file: u32) -> bool {
+        let path = spec.files.get(file as usize).map(|file| Path::new(&file.path));
+        let below = |path: &Path| self.roots.iter().any(|root| path.starts_with(root));
+        path.is_some_and(below) && !self.unreadable.contains(&JobNumber(spec.job_number))
     }
 
     /// The next result brings more credit, unless the last has come meanwhile.
@@ -366,6 +389,7 @@ impl SessionState {
 
     async fn forget(&mut self, job: JobNumber) -> Result<(), ActorProcessingErr> {
         self.jobs.remove(&job);
+        self.unreadable.remove(&job);
         self.held.retain(|shard, _| shard.job != job);
         if self.told.remove(&job) {
             self.say(supervisor_message::Message::JobEnded(v1::JobEnded { job_number: job.0 })).await?;

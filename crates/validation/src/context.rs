@@ -1,6 +1,6 @@
 //! A job as a worker needs it: the specification, compiled once.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use ensemble_contract::{Binding, Contract, ENGINE_VERSION, Judge, Keep};
 use ensemble_gold::Views;
@@ -30,6 +30,8 @@ pub struct JobContext {
 pub struct FileContext {
     /// The name as the user gave it.
     pub name: String,
+    /// Its absolute path on the supervisor's machine, where it is a file there.
+    pub path: Option<PathBuf>,
     pub(crate) dialect: Dialect,
     pub(crate) judge: Judge,
 }
@@ -53,6 +55,7 @@ impl JobContext {
                 let delimiter = u8::try_from(file.delimiter).map_err(|_| SpecError::Delimiter(file.delimiter))?;
                 Ok(FileContext {
                     name: file.name.clone(),
+                    path: (!file.path.is_empty()).then(|| file.path.clone().into()),
                     dialect: Dialect { delimiter },
                     judge: Judge::new(Arc::clone(&contract), binding),
                 })

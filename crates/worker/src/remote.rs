@@ -29,6 +29,8 @@ pub struct RemoteWorker {
     pub credit_bytes: u64,
     /// How many shards are judged at the same time.
     pub validators: NonZeroUsize,
+    /// Folders whose files it reads itself: they are the same here and on the supervisor's machine. Absolute paths.
+    pub source_roots: Vec<String>,
     /// Commits what has been judged.
     pub committer: Committer,
 }
@@ -120,6 +122,7 @@ impl RemoteWorker {
             credit_bytes: self.credit_bytes,
             validators: self.validators,
             check_hashes: true,
+            source_roots: self.source_roots.clone(),
             committer: self.committer.clone(),
             link: end,
         })

@@ -3,7 +3,14 @@
 //! Owns nothing but the shard in hand. The worker sends it [`ValidateShard`]; the verdicts go back to the worker. If a
 //! validator dies, its shard is lost to this worker: the lease lapses and the shard is done again.
 
-use std::{num::NonZeroUsize, sync::Arc, time::Instant};
+use std::{
+    fs::File,
+    io::{Read, Seek, SeekFrom},
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Instant,
+};
 
 use bytes::Bytes;
 use ensemble_store::{ShardId, ShardPlan};
@@ -22,19 +29,30 @@ use crate::worker::WorkerMsg;
 pub(crate) struct ValidateShard {
     pub(crate) job: Arc<JobContext>,
     pub(crate) plan: ShardPlan,
-    pub(crate) bytes: Bytes,
-    /// Whether the bytes came over a network, so that their hash has to be checked.
-    pub(crate) check_hash: bool,
+    pub(crate) bytes: ShardBytes,
     /// What the shard's work is traced under.
     pub(crate) span: Span,
+}
+
+/// Where a shard's bytes are.
+#[derive(Debug, Clone)]
+pub(crate) enum ShardBytes {
+    /// In the memory that the planner took their digest from.
+    Planned(Bytes),
+    /// They came over a network.
+    Sent(Bytes),
+    /// In a file that this machine has as well as the supervisor's.
+    At(PathBuf),
 }
 
 /// What became of a shard in the validator.
 #[derive(Debug)]
 pub(crate) enum Judged {
-    Valid(ValidatedShard),
+    Valid(ValidatedShard, Bytes),
     /// The bytes are not those that were planned.
     Damaged,
+    /// The bytes are not to be had from the file here.
+    Unreadable(String),
     /// The validator panicked where no row is to blame, or shard and job do not belong together.
     Crashed(String),
 }
@@ -86,28 +104,47 @@ impl Worker for Validator {
         Job { key, msg, .. }: Job<ShardId, ValidateShard>,
         worker: &mut Self::State,
     ) -> Result<ShardId, ActorProcessingErr> {
-        let ValidateShard { job, plan, bytes, check_hash, span } = msg;
+        let ValidateShard { job, plan, bytes, span } = msg;
         let begun = Instant::now();
         let message = {
-            let (job, plan, bytes) = (Arc::clone(&job), plan.clone(), bytes.clone());
+            let (job, plan) = (Arc::clone(&job), plan.clone());
             let validate = tracing::info_span!(parent: &span, "validate");
             // Judging is work for a processor, not for the runtime's threads.
-            let judge = move || validate.in_scope(|| judge(&job, &plan, bytes, check_hash));
+            let judge = move || validate.in_scope(|| judge(&job, &plan, bytes));
             tokio::task::spawn_blocking(judge).await
         };
         metrics::histogram!("ensemble_shard_stage_seconds", "stage" => "validate").record(begun.elapsed());
         let judged = message.unwrap_or_else(|e| Judged::Crashed(format!("the validator panicked: {e}")));
-        worker.cast(WorkerMsg::Validated { job, plan, bytes, judged, span })?;
+        worker.cast(WorkerMsg::Validated { job, plan, judged, span })?;
         Ok(key)
     }
 }
 
-fn judge(job: &JobContext, plan: &ShardPlan, bytes: Bytes, check_hash: bool) -> Judged {
-    if check_hash && ShardPlan::digest_of(&bytes) != plan.digest {
-        return Judged::Damaged;
-    }
-    match validate(job, plan, bytes, &[], Fold::Claims) {
-        Ok(validated) => Judged::Valid(validated),
+fn judge(job: &JobContext, plan: &ShardPlan, bytes: ShardBytes) -> Judged {
+    let bytes = match bytes {
+        ShardBytes::Planned(bytes) => bytes,
+        ShardBytes::Sent(bytes) if ShardPlan::digest_of(&bytes) == plan.digest => bytes,
+        ShardBytes::Sent(_) => return Judged::Damaged,
+        ShardBytes::At(path) => match read_part(&path, plan) {
+            Ok(bytes) => bytes,
+            Err(reason) => return Judged::Unreadable(reason),
+        },
+    };
+    match validate(job, plan, bytes.clone(), &[], Fold::Claims) {
+        Ok(validated) => Judged::Valid(validated, bytes),
         Err(e) => Judged::Crashed(e.to_string()),
     }
+}
+
+/// Reads a shard's bytes from a file; why they are not to be had there.
+fn read_part(path: &Path, plan: &ShardPlan) -> Result<Bytes, String> {
+    let refused = |e: std::io::Error| format!("cannot read {} at offset {}: {e}", path.display(), plan.offset);
+    let mut bytes = Vec::new();
+    let mut file = File::open(path).map_err(refused)?;
+    file.seek(SeekFrom::Start(plan.offset)).map_err(refused)?;
+    file.take(plan.length).read_to_end(&mut bytes).map_err(refused)?;
+    if ShardPlan::digest_of(&bytes) != plan.digest {
+        return Err(format!("{} does not hold at offset {} what was planned", path.display(), plan.offset));
+    }
+    Ok(bytes.into())
 }

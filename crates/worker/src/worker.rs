@@ -5,7 +5,6 @@
 
 use std::{num::NonZeroUsize, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use ensemble_contract::ENGINE_VERSION;
 use ensemble_protocol::{
     PROTOCOL_VERSION, WorkerEnd,
@@ -22,7 +21,7 @@ use tracing::{Instrument, Span};
 
 use crate::{
     Committer, ShardWork,
-    validator::{Judged, ValidateShard, Validators, spawn_validators},
+    validator::{Judged, ShardBytes, ValidateShard, Validators, spawn_validators},
 };
 
 /// Until the first lease says how long leases hold.
@@ -38,6 +37,8 @@ pub struct WorkerArgs {
     pub validators: NonZeroUsize,
     /// Whether the bytes of shards come over a network, so that their hash has to be checked.
     pub check_hashes: bool,
+    /// Folders whose files it reads itself: they are the same here and on the supervisor's machine. Absolute paths.
+    pub source_roots: Vec<String>,
     /// Commits what has been judged.
     pub committer: Committer,
     /// The link to the supervisor.
@@ -98,7 +99,7 @@ pub(crate) enum WorkerMsg {
     /// From the process, which is to end.
     Leave,
     /// From a validator, once for each shard.
-    Validated { job: Arc<JobContext>, plan: ShardPlan, bytes: Bytes, judged: Judged, span: Span },
+    Validated { job: Arc<JobContext>, plan: ShardPlan, judged: Judged, span: Span },
     /// From a commit's task, once for each shard.
     Committed { shard: ShardId, traceparent: Option<String>, failure: Option<(v1::FailureClass, String)> },
     /// From the worker's own timer.
@@ -139,6 +140,7 @@ impl Actor for Worker {
             credit_bytes: args.credit_bytes,
             protocol_version: PROTOCOL_VERSION,
             engine_version: ENGINE_VERSION,
+            source_roots: args.source_roots,
         };
         outgoing.send(say(worker_message::Message::Hello(hello))).await?;
         let validators = spawn_validators(myself.clone(), args.validators).await?;
@@ -178,8 +180,8 @@ impl Actor for Worker {
             WorkerMsg::FromSupervisor(message) => state.on_message(message).await?,
             WorkerMsg::LinkClosed => (state.draining, state.alone) = (true, true),
             WorkerMsg::Leave => state.say(worker_message::Message::Leaving(v1::Leaving {})).await?,
-            WorkerMsg::Validated { job, plan, bytes, judged, span } => {
-                state.on_validated(&myself, job, plan, bytes, judged, span).await?;
+            WorkerMsg::Validated { job, plan, judged, span } => {
+                state.on_validated(&myself, job, plan, judged, span).await?;
             }
             WorkerMsg::Committed { shard, traceparent, failure } => {
                 state.on_committed(shard, traceparent, failure).await?;
@@ -252,10 +254,19 @@ impl WorkerState {
                 return self.say_failed(shard, v1::FailureClass::Transient, reason).await;
             }
         };
+        let bytes = match job.file(plan.file).ok().and_then(|file| file.path.clone()) {
+            Some(path) if lease.from_source => ShardBytes::At(path),
+            None if lease.from_source => {
+                let reason = "the lease is without bytes, and its file has no path".to_owned();
+                return self.say_failed(shard, v1::FailureClass::Unreadable, reason).await;
+            }
+            _ if self.check_hashes => ShardBytes::Sent(lease.bytes),
+            _ => ShardBytes::Planned(lease.bytes),
+        };
         self.hold(shard);
         let span = tracing::info_span!("shard", %shard, attempt = lease.attempt);
         follow(&span, &lease.traceparent);
-        let work = ValidateShard { job, plan, bytes: lease.bytes, check_hash: self.check_hashes, span };
+        let work = ValidateShard { job, plan, bytes, span };
         Ok(self.validators.dispatch(shard, work)?)
     }
 
@@ -264,17 +275,17 @@ impl WorkerState {
         myself: &ActorRef<WorkerMsg>,
         job: Arc<JobContext>,
         plan: ShardPlan,
-        bytes: Bytes,
         judged: Judged,
         span: Span,
     ) -> Result<(), ActorProcessingErr> {
         let shard = plan.shard;
-        let validated = match judged {
-            Judged::Valid(validated) => validated,
+        let (validated, bytes) = match judged {
+            Judged::Valid(validated, bytes) => (validated, bytes),
             Judged::Damaged => {
                 let reason = "the shard's bytes arrived damaged: their hash differs".to_owned();
                 return self.give_up(shard, v1::FailureClass::Transient, reason).await;
             }
+            Judged::Unreadable(reason) => return self.give_up(shard, v1::FailureClass::Unreadable, reason).await,
             Judged::Crashed(reason) => return self.give_up(shard, v1::FailureClass::Crashed, reason).await,
         };
         let work = ShardWork { job, plan, bytes, validated, patience: self.lease };

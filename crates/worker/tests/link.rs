@@ -1,7 +1,7 @@
 //! A worker on its link: what it says to what it is told.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{num::NonZeroUsize, sync::Arc, time::Duration};
+use std::{num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use ensemble_events::{EmbeddedLog, EmbeddedLogOptions, EventLog, LogCursor};
@@ -30,7 +30,7 @@ struct Bench {
     worker: WorkerHandle,
     store: Arc<EmbeddedStore>,
     events: Arc<EmbeddedLog>,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 impl Bench {
@@ -44,12 +44,15 @@ impl Bench {
             credit_bytes: 1 << 20,
             validators: NonZeroUsize::MIN,
             check_hashes: true,
+            source_roots: vec![dir.path().display().to_string()],
             committer: Committer::new(store.clone(), events.clone(), Arc::new(SystemClock)),
             link: theirs,
         };
         let worker = WorkerHandle::spawn(args).await.unwrap();
-        let mut bench = Self { link, worker, store, events, _dir: dir };
-        assert!(matches!(bench.hear().await, Some(Said::Hello(hello)) if hello.credit_bytes == 1 << 20));
+        let mut bench = Self { link, worker, store, events, dir };
+        let Some(Said::Hello(hello)) = bench.hear().await else { panic!("it says hello") };
+        let root = bench.dir.path().display().to_string();
+        assert_eq!((hello.credit_bytes, hello.source_roots), (1 << 20, vec![root]));
         bench
     }
 
@@ -69,10 +72,25 @@ impl Bench {
             job_id: "01a1fcba-01b5-70fb-8ff8-1fc5697c5b13".to_owned(),
             contract_toml: CONTRACT.to_owned(),
             engine_version,
-            files: vec![v1::SourceFile { name: "songs.csv".to_owned(), delimiter: b','.into(), header }],
+            files: vec![v1::SourceFile {
+                name: "songs.csv".to_owned(),
+                delimiter: b','.into(),
+                header,
+                path: self.path().display().to_string(),
+            }],
             ..v1::JobSpec::default()
         }))
         .await;
+    }
+
+    /// Where the job's file is.
+    fn path(&self) -> PathBuf {
+        self.dir.path().join("songs.csv")
+    }
+
+    async fn lease_from_source(&self) {
+        let (plan, lease_ms) = (Some(v1::ShardPlan::from(&plan())), 15_000);
+        self.say(Say::Lease(v1::Lease { plan, lease_ms, attempt: 1, from_source: true, ..v1::Lease::default() })).await;
     }
 
     async fn lease(&self, bytes: &'static [u8], attempt: u32) {
@@ -132,6 +150,29 @@ async fn damaged_bytes_are_refused_and_nothing_is_decided() {
         (v1::FailureClass::Transient, "the shard's bytes arrived damaged: their hash differs")
     );
     assert_eq!(bench.store.decision(shard()).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn bytes_that_a_lease_does_not_bring_are_read_from_the_file() {
+    let mut bench = Bench::new().await;
+    bench.introduce(ensemble_contract::ENGINE_VERSION).await;
+    bench.lease_from_source().await;
+    let Some(Said::Failed(failed)) = bench.hear().await else { panic!("there is no such file") };
+    assert_eq!(failed.class(), v1::FailureClass::Unreadable);
+    assert!(failed.reason.contains("songs.csv at offset 0: No such file"), "{}", failed.reason);
+
+    std::fs::write(bench.path(), b"a,0.1\nb,0.2\na,0.3\nc,8\n").unwrap();
+    bench.lease_from_source().await;
+    let Some(Said::Failed(failed)) = bench.hear().await else { panic!("it is another file") };
+    assert_eq!(failed.class(), v1::FailureClass::Unreadable);
+    assert!(failed.reason.ends_with("does not hold at offset 0 what was planned"), "{}", failed.reason);
+    assert_eq!(bench.store.decision(shard()).await.unwrap(), None);
+
+    std::fs::write(bench.path(), ROWS).unwrap();
+    bench.lease_from_source().await;
+    assert!(matches!(bench.hear().await, Some(Said::Finished(f)) if ShardId::from(&f) == shard()));
+    let entry = bench.store.ledger(shard()).await.unwrap().expect("the entry is there once the worker says so");
+    assert_eq!((entry.rows, entry.claims, entry.duplicates, entry.rejected()), (4, 2, 1, 1));
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! `ensemble supervisor`: serve clients and workers, until it is told to stop.
 
-use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use ensemble_store::SystemClock;
 use ensemble_supervisor::{Candidate, Desk, DeskOptions, Office, SupervisorHandle, Term};
@@ -9,7 +9,7 @@ use ensemble_worker::WorkerHandle;
 use crate::{
     cli::{Global, SupervisorArgs},
     exit::Failure,
-    node::{Signals, block_on, end_telemetry, end_workers, init_telemetry, spawn_workers, supervisor_options},
+    node::{Signals, block_on, end_telemetry, end_workers, folders, init_telemetry, spawn_workers, supervisor_options},
     servers::Servers,
     settings::{Settings, StorePlace},
     stores::Stores,
@@ -33,7 +33,7 @@ async fn serve(settings: &Settings, alone: bool, workers: usize) -> Result<ExitC
     let options = DeskOptions {
         shard_bytes: settings.job.shard_bytes,
         record_limit_bytes: settings.job.record_limit_bytes,
-        roots: roots(&settings.supervisor.roots)?,
+        roots: folders("supervisor.roots", &settings.supervisor.roots)?,
     };
     // An address that is taken is told before a store is touched.
     let servers = Servers::bind(&settings.supervisor).await?;
@@ -53,15 +53,6 @@ async fn serve(settings: &Settings, alone: bool, workers: usize) -> Result<ExitC
     worked?;
     stores.close().await?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Folders by their real paths.
-fn roots(setting: &str) -> Result<Vec<PathBuf>, Failure> {
-    let root = |path: &str| {
-        let wrong = |e| anyhow::anyhow!("the setting supervisor.roots names {path:?}, which cannot be opened: {e}");
-        std::path::Path::new(path).canonicalize().map_err(|e| Failure::could_not_start(wrong(e)))
-    };
-    setting.split(',').map(str::trim).filter(|path| !path.is_empty()).map(root).collect()
 }
 
 struct Process<'a> {

@@ -132,6 +132,26 @@ fn workers_that_are_killed_are_replaced_by_others() {
     cluster.assert_ended_well(&mut client);
 }
 
+#[test]
+fn workers_read_the_files_that_they_share_with_the_supervisor_themselves() {
+    let cluster = Cluster::new();
+    let shared = SETTINGS.replace("[supervisor]\n", "[supervisor]\nroots = \".\"\n") + "[worker]\nroots = \".\"\n";
+    cluster.place.write("settings.toml", shared);
+    let supervisor = cluster.supervisor();
+    let [public, workers, _] = supervisor.addresses.clone().map(|a| http(&a));
+    let _both = ["a", "b"].map(|name| Worker::start(&cluster, name, &workers));
+    let job = cluster.place.json(&format!("submit csv tracks.csv {SHARDS} --by-path --wait --server {public}"));
+    assert_eq!(job["state"], "succeeded", "{job}");
+    let measures = supervisor.http("/metrics");
+    let leases = |name: &str| {
+        let line = measures.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name}: {measures}"));
+        line[name.len()..].trim().parse::<u64>().unwrap()
+    };
+    assert!(leases("ensemble_leases_total ") >= job["shards"].as_u64().unwrap());
+    assert_eq!(leases("ensemble_leases_without_bytes_total "), leases("ensemble_leases_total "));
+    assert_same_answer(&cluster.place, &cluster.servers.options(), "tracks.csv");
+}
+
 /// It comes back when others have long done its shards, and does them once more.
 #[test]
 fn a_worker_that_slept_past_its_lease_does_no_harm() {
