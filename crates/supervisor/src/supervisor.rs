@@ -119,7 +119,7 @@ impl Actor for Supervisor {
                 let _ = reply.send(state.attach(myself, link).await);
             }
             SupervisorMsg::StartJob(start, reply) => {
-                let _ = reply.send(state.start_job(myself, *start).await);
+                state.start_job(myself, *start, reply);
             }
             SupervisorMsg::Offer(offer) => state.place(offer),
             SupervisorMsg::HasWork(job) => state.has_work(job),
@@ -166,11 +166,13 @@ impl SupervisorState {
         Ok(())
     }
 
-    async fn start_job(
+    /// Answers once the job has begun.
+    fn start_job(
         &mut self,
         myself: ActorRef<SupervisorMsg>,
         start: StartJob,
-    ) -> Result<JobHandle, SupervisorError> {
+        reply: RpcReplyPort<Result<JobHandle, SupervisorError>>,
+    ) {
         let number = start.record.number;
         // One that is being worked on is not begun a second time: the two would depose each other.
         self.jobs.retain(|e| e.number != number || !e.job.status.borrow().over);
@@ -178,10 +180,11 @@ impl SupervisorState {
             if let Some(ending) = start.ending {
                 entry.job.stop(ending);
             }
-            return Ok(entry.job.clone());
+            let _ = reply.send(Ok(entry.job.clone()));
+            return;
         }
         let stride = STRIDE / u64::from(start.record.weight.clamp(1, MAX_WEIGHT));
-        let (job, status) = JobRef::spawn(JobArgs {
+        let spawned = JobRef::spawn(JobArgs {
             record: start.record,
             stamp: start.stamp,
             stream: start.stream,
@@ -192,12 +195,24 @@ impl SupervisorState {
             clock: Arc::clone(&self.args.clock),
             aggregator: self.args.aggregator.clone(),
             options: self.args.options.clone(),
-            supervisor: myself,
-        })
-        .await?;
+            supervisor: myself.clone(),
+        });
+        let (job, status, started) = match spawned {
+            Ok(spawned) => spawned,
+            Err(e) => {
+                let _ = reply.send(Err(e.into()));
+                return;
+            }
+        };
         let job = JobHandle { job, status };
         self.jobs.push(Entry { number, job: job.clone(), has_work: false, stride, passed: self.passed });
-        Ok(job)
+        tokio::spawn(async move {
+            let begun = started.wait().await;
+            if begun.is_err() {
+                let _ = myself.cast(SupervisorMsg::JobOver(number));
+            }
+            let _ = reply.send(begun.map(|()| job));
+        });
     }
 
     /// Gives an offer to the job that it is reserved for, or to the next one that has work, or keeps it.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use ensemble_events::EventLog;
 use ensemble_protocol::v1;
 use ensemble_store::{Clock, LedgerEntry, Patience, Stamp, StoreError};
-use ractor::{Actor, ActorId, ActorRef, SpawnErr};
+use ractor::{ActorId, ActorRef, ActorRuntime, SpawnErr, concurrency::JoinHandle};
 use tokio::sync::watch;
 
 use super::{Job, start};
@@ -19,13 +19,28 @@ use crate::{
 #[derive(Debug, Clone)]
 pub(crate) struct JobRef(pub(super) ActorRef<JobMsg>);
 
+/// Whether a job has begun.
+pub(crate) struct Started(JoinHandle<Result<JoinHandle<()>, SpawnErr>>);
+
+impl Started {
+    /// Waits until the job has begun.
+    pub(crate) async fn wait(self) -> Result<(), SupervisorError> {
+        match self.0.await {
+            Ok(started) => Ok(started.map(drop)?),
+            Err(_) => Err(SupervisorError::NoAnswer("job")),
+        }
+    }
+}
+
 impl JobRef {
-    pub(crate) async fn spawn(args: JobArgs) -> Result<(Self, watch::Receiver<JobStatus>), SpawnErr> {
+    /// Starts a job. It can be spoken to at once, and has begun once `Started` says so: it reads its ledger first, which
+    /// others should not wait for.
+    pub(crate) fn spawn(args: JobArgs) -> Result<(Self, watch::Receiver<JobStatus>, Started), SpawnErr> {
         let (status, watcher) = watch::channel(start::first_status(&args.record));
         tell_of_stalls(args.patience.stalled(), status.clone());
         let supervisor = args.supervisor.get_cell();
-        let (actor, _) = Actor::spawn_linked(None, Job, (args, status), supervisor).await?;
-        Ok((Self(actor), watcher))
+        let (actor, started) = ActorRuntime::spawn_linked_instant(None, Job, (args, status), supervisor)?;
+        Ok((Self(actor), watcher, Started(started)))
     }
 
     pub(crate) fn is(&self, actor: ActorId) -> bool {
