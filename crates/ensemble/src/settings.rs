@@ -81,6 +81,7 @@ pub(crate) struct SupervisorSettings {
     pub(crate) grace_ms: u64,
     /// Folders, separated by commas.
     pub(crate) roots: String,
+    pub(crate) keep_uploads_ms: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -179,6 +180,7 @@ impl Settings {
         bounds("workers.credit_bytes", self.workers.credit_bytes, 65_536, 1 << 32)?;
         bounds("supervisor.office_lease_ms", self.supervisor.office_lease_ms, 500, 600_000)?;
         bounds("supervisor.grace_ms", self.supervisor.grace_ms, 0, 3_600_000)?;
+        bounds("supervisor.keep_uploads_ms", self.supervisor.keep_uploads_ms, 1000, 31_536_000_000)?;
         bounds("worker.grace_ms", self.worker.grace_ms, 0, 3_600_000)?;
         bounds("leases.lapse_ms", self.leases.lapse_ms, 1000, 3_600_000)?;
         bounds("gold.flush_interval_ms", self.gold.flush_interval_ms, 10, 60_000)?;

@@ -1,7 +1,7 @@
 //! Uploads: files that clients send, in the store until their jobs have ended.
 //!
 //! ```text
-//! NAME              {file_name, length?}    length is there once the file is whole
+//! NAME              {file_name, length?, …} length is there once the file is whole
 //!                   a line end and the bytes of a file that has at most SMALL_BYTES
 //! NAME/00000000     the bytes of a larger one, in pieces of PIECE_BYTES; the last one may be shorter
 //! ```
@@ -13,7 +13,7 @@ mod reader;
 use std::{sync::Arc, time::Duration};
 
 use bytes::{Buf, Bytes, BytesMut};
-use ensemble_store::{Document, DocumentKind, Retry, Stamp, Store, SystemClock};
+use ensemble_store::{Clock, Document, DocumentKind, Retry, Stamp, Store, SystemClock};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::reader::Reader;
@@ -34,6 +34,9 @@ pub(crate) struct Head {
     pub(crate) file_name: String,
     /// Once the file is whole.
     pub(crate) length: Option<u64>,
+    /// When this was written, in microseconds since the Unix epoch.
+    #[serde(default)]
+    written_at_us: i64,
 }
 
 impl Head {
@@ -107,7 +110,7 @@ pub(crate) fn check_name(name: &str) -> Result<(), UploadError> {
 
 /// How far an upload has come; `None` where there is none of this name.
 pub(crate) async fn progress(store: &dyn Store, name: &str) -> Result<Option<Progress>, SupervisorError> {
-    let Some((_, Head { file_name, length }, _)) = Head::read(store, name).await? else { return Ok(None) };
+    let Some((_, Head { file_name, length, .. }, _)) = Head::read(store, name).await? else { return Ok(None) };
     let durable = match length {
         Some(length) => length,
         None => count_pieces(store, name).await? * PIECE_BYTES,
@@ -193,7 +196,8 @@ impl Receiver {
         length: Option<u64>,
         content: &[u8],
     ) -> Result<bool, UploadError> {
-        let body = Head { file_name: self.file_name.clone(), length }.encode(&self.name, content)?;
+        let head = Head { file_name: self.file_name.clone(), length, written_at_us: SystemClock.now_us() };
+        let body = head.encode(&self.name, content)?;
         Ok(self.office.try_write_bytes(DocumentKind::Upload, &self.name, expected, body).await?)
     }
 
@@ -314,6 +318,26 @@ impl Receiver {
 
 fn gone(name: &str) -> SupervisorError {
     SupervisorError::Document { what: format!("upload {name}"), reason: "it is gone again".to_owned() }
+}
+
+/// The uploads whose heads were last written before this moment.
+pub(crate) async fn written_before(store: &dyn Store, before_us: i64) -> Result<Vec<String>, SupervisorError> {
+    let (mut names, mut after) = (Vec::new(), None::<String>);
+    // One by one, as each may be a piece.
+    while let Some(found) = store.scan_documents(DocumentKind::Upload, after.as_deref(), 1).await?.pop() {
+        // What follows on an upload's pieces.
+        if let Some((name, _)) = found.id.split_once('/') {
+            after = Some(format!("{name}/~"));
+            continue;
+        }
+        if let Some((_, head, _)) = Head::read(store, &found.id).await?
+            && head.written_at_us < before_us
+        {
+            names.push(found.id.clone());
+        }
+        after = Some(found.id);
+    }
+    Ok(names)
 }
 
 /// Deletes an upload whose job has ended.

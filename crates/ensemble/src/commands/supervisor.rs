@@ -34,6 +34,7 @@ async fn serve(settings: &Settings, alone: bool, workers: usize) -> Result<ExitC
         shard_bytes: settings.job.shard_bytes,
         record_limit_bytes: settings.job.record_limit_bytes,
         roots: folders("supervisor.roots", &settings.supervisor.roots)?,
+        keep_uploads: Duration::from_millis(settings.supervisor.keep_uploads_ms),
     };
     // An address that is taken is told before a store is touched.
     let servers = Servers::bind(&settings.supervisor).await?;

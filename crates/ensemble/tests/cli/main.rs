@@ -16,3 +16,4 @@ mod server;
 mod signals;
 mod stores;
 mod support;
+mod uploads;

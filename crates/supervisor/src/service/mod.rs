@@ -10,6 +10,7 @@ mod page;
 mod receive;
 mod replay;
 mod requests;
+mod sweep;
 mod watching;
 mod workers;
 
@@ -38,7 +39,7 @@ use tonic::{
 };
 use tonic_health::server::HealthReporter;
 
-use crate::{JobHandle, JobState, SupervisorError, SupervisorHandle, list_jobs, uploads};
+use crate::{JobHandle, JobState, SupervisorError, SupervisorHandle, list_jobs};
 
 /// The largest message that a client may send.
 const CLIENT_MESSAGE_BYTES: usize = 4 << 20;
@@ -59,6 +60,8 @@ pub struct DeskOptions {
     pub record_limit_bytes: u64,
     /// Jobs may name files below these folders, whose paths are canonical.
     pub roots: Vec<PathBuf>,
+    /// An upload that no job has taken within this time is deleted.
+    pub keep_uploads: Duration,
 }
 
 /// What all services of a process share; its clones are one desk.
@@ -112,6 +115,7 @@ impl Desk {
                 }
             }
         }
+        sweep::sweep_now_and_then(&term, Arc::clone(&self.store), self.options.keep_uploads);
         self.term.send_replace(Some(term));
         Ok(())
     }
@@ -185,7 +189,7 @@ impl Desk {
                 }
             }
             if last.state.is_terminal()
-                && let Err(error) = forget_uploads(&*store, id).await
+                && let Err(error) = sweep::forget_uploads(&*store, id).await
             {
                 tracing::warn!(job = %id, %error, "cannot delete what the job had uploaded");
             }
@@ -195,23 +199,6 @@ impl Desk {
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-async fn forget_uploads(store: &dyn Store, id: JobId) -> Result<(), SupervisorError> {
-    let Some((_, record)) = crate::read_job(store, id).await? else { return Ok(()) };
-    let mut mine: Vec<&str> = record.files().iter().filter_map(|f| f.upload.as_ref()).map(|u| u.id.as_str()).collect();
-    if mine.is_empty() {
-        return Ok(());
-    }
-    // Another job may have been submitted over the same one.
-    let others = list_jobs(store).await?.into_iter().map(|(_, job)| job).filter(|job| !job.state.is_terminal());
-    let wanted: Vec<String> =
-        others.flat_map(|job| job.files().to_vec()).filter_map(|f| f.upload).map(|u| u.id).collect();
-    mine.retain(|id| !wanted.iter().any(|w| w == id));
-    for id in mine {
-        uploads::forget(store, id).await?;
-    }
-    Ok(())
 }
 
 fn refused(error: SupervisorError) -> Status {

@@ -88,6 +88,32 @@ async fn a_small_file_is_one_document_and_the_first_one_counts() {
     }
 }
 
+/// Whole and begun ones, in one document and in pieces, under names that sort before and behind those of pieces.
+#[tokio::test(flavor = "multi_thread")]
+async fn uploads_are_listed_by_age() {
+    let (office, _dir) = office().await;
+    let store = Arc::clone(office.store());
+    let before = SystemClock.now_us();
+    let large = bytes(PIECE_BYTES as usize * 2 + 1);
+    for (name, content, whole) in [
+        ("a", &large[..], true),
+        ("a-b", b"x", true),
+        ("a.b", &large[..], false),
+        ("a0", b"y", true),
+        ("b", &large[..], true),
+    ] {
+        let mut receiver = Receiver::begin(office.clone(), name.to_owned(), "a.csv".to_owned()).await.unwrap();
+        receiver.take(0, content).await.unwrap();
+        if whole {
+            receiver.end(content.len() as u64).await.unwrap();
+        }
+    }
+    let none: [&str; 0] = [];
+    assert_eq!(written_before(&*store, before).await.unwrap(), none);
+    let after = SystemClock.now_us() + 1;
+    assert_eq!(written_before(&*store, after).await.unwrap(), ["a", "a-b", "a.b", "a0", "b"]);
+}
+
 #[tokio::test]
 async fn one_name_is_one_file_and_odd_names_are_refused() {
     let (office, _dir) = office().await;

@@ -29,6 +29,7 @@ fn job(keep: &str) -> JobContext {
             name: "songs.csv".to_owned(),
             delimiter: b','.into(),
             header: vec!["id".to_owned(), "energy".to_owned()],
+            path: String::new(),
         }],
         ..v1::JobSpec::default()
     };
