@@ -170,6 +170,13 @@ impl TryFrom<v1::SilverDocument> for (bytes::Bytes, Option<SilverDoc>) {
     }
 }
 
+impl From<store::GoldCell> for v1::GoldCell {
+    /// Without what readers see of the cell, and without the view, which was asked for.
+    fn from(cell: store::GoldCell) -> Self {
+        Self { key: cell.key, stamp: Some(cell.stamp.into()), cell: cell.cell }
+    }
+}
+
 impl From<(ShardId, Position)> for v1::LetterPlace {
     fn from((shard, position): (ShardId, Position)) -> Self {
         Self { job_number: shard.job.0, shard_number: shard.number, position: position.0 }

@@ -32,8 +32,6 @@ pub const MAX_MESSAGE_BYTES: usize = 256 << 20;
 
 /// The most records of a page of the layers.
 pub const MAX_PAGE: usize = 10_000;
-/// The most shards of a page of bronze.
-pub const MAX_BRONZE_PAGE: usize = 16;
 
 /// The largest shard that a job served over the network may ask for, in bytes, with its longest record.
 pub const MAX_SHARD_BYTES: u64 = 64 << 20;

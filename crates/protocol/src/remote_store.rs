@@ -11,7 +11,7 @@ use ensemble_store::{
 use tonic::{Code, Status, transport::Channel};
 
 use crate::{
-    ConvertError, MAX_BRONZE_PAGE, MAX_MESSAGE_BYTES, MAX_PAGE,
+    ConvertError, MAX_MESSAGE_BYTES,
     v1::{self, layer_service_client::LayerServiceClient, read_documents_request::Which},
 };
 
@@ -80,22 +80,30 @@ impl RemoteStore {
         let problem = "is read through a server: nothing can be written so".to_owned();
         Err(StoreError::Refused { server: self.address.clone(), problem })
     }
+}
 
-    async fn documents(&self, kind: DocumentKind, which: Which, limit: usize) -> Result<Vec<Document>> {
-        let kind = v1::DocumentKind::from(kind).into();
-        let request = v1::ReadDocumentsRequest { kind, which: Some(which), limit: most(limit) };
-        self.read(self.call(self.layers().read_documents(request)).await?.documents)
+/// Records that a caller wants, page by page: a page of the server's may be shorter than what is asked for.
+struct Wanted<T> {
+    records: Vec<T>,
+    limit: usize,
+    more: bool,
+}
+
+impl<T> Wanted<T> {
+    fn new(limit: usize) -> Self {
+        Self { records: Vec::new(), limit, more: true }
     }
-}
 
-/// No caller asks for more than [`MAX_PAGE`]: a shorter page would be taken for the last one.
-fn most(limit: usize) -> u32 {
-    debug_assert!(limit <= MAX_PAGE);
-    u32::try_from(limit).unwrap_or(u32::MAX)
-}
+    /// How many to ask for; `None` where there are enough, or no more.
+    fn next(&self) -> Option<u32> {
+        let left = self.limit - self.records.len();
+        (self.more && left > 0).then(|| u32::try_from(left).unwrap_or(u32::MAX))
+    }
 
-fn shards(job: JobNumber, from_shard: u32, limit: usize) -> v1::ReadShardsRequest {
-    v1::ReadShardsRequest { job_number: job.0, from_shard, limit: most(limit) }
+    fn take(&mut self, page: Vec<T>, more: bool) {
+        self.more = more && !page.is_empty();
+        self.records.extend(page);
+    }
 }
 
 #[async_trait]
@@ -118,19 +126,15 @@ impl Store for RemoteStore {
     }
 
     async fn scan_decisions(&self, job: JobNumber, mut from: u32, limit: usize) -> Result<Vec<DecisionRecord>> {
-        let mut records: Vec<DecisionRecord> = Vec::new();
-        // A page of the server's is shorter than one of the caller's may be.
-        while records.len() < limit {
-            let asked = (limit - records.len()).min(MAX_BRONZE_PAGE);
-            let page = self.read(self.call(self.layers().read_bronze(shards(job, from, asked))).await?.records)?;
-            let is_last = page.len() < asked;
-            records.extend(page);
-            match records.last() {
-                Some(last) if !is_last => from = last.plan.shard.number + 1,
-                _ => break,
-            }
+        let mut wanted = Wanted::new(limit);
+        while let Some(limit) = wanted.next() {
+            let request = v1::ReadShardsRequest { job_number: job.0, from_shard: from, limit };
+            let page = self.call(self.layers().read_bronze(request)).await?;
+            let found: Vec<DecisionRecord> = self.read(page.records)?;
+            from = found.last().map_or(from, |last| last.plan.shard.number + 1);
+            wanted.take(found, page.more);
         }
-        Ok(records)
+        Ok(wanted.records)
     }
 
     async fn put_spooled(&self, _: &SpooledShard) -> Result<()> {
@@ -160,11 +164,21 @@ impl Store for RemoteStore {
         self.refused()
     }
 
-    async fn scan_silver(&self, silver: &str, after: Option<Bytes>, limit: usize) -> Result<Vec<(Bytes, SilverDoc)>> {
-        let request = v1::ReadKeysRequest { name: silver.to_owned(), after, limit: most(limit) };
-        let documents = self.call(self.layers().read_silver(request)).await?.documents;
-        let found: Vec<(Bytes, Option<SilverDoc>)> = self.read(documents)?;
-        Ok(found.into_iter().filter_map(|(key, doc)| Some((key, doc?))).collect())
+    async fn scan_silver(
+        &self,
+        silver: &str,
+        mut after: Option<Bytes>,
+        limit: usize,
+    ) -> Result<Vec<(Bytes, SilverDoc)>> {
+        let mut wanted = Wanted::new(limit);
+        while let Some(limit) = wanted.next() {
+            let request = v1::ReadKeysRequest { name: silver.to_owned(), after: after.take(), limit };
+            let page = self.call(self.layers().read_silver(request)).await?;
+            let found: Vec<(Bytes, Option<SilverDoc>)> = self.read(page.documents)?;
+            after = found.last().map(|(key, _)| key.clone());
+            wanted.take(found.into_iter().filter_map(|(key, doc)| Some((key, doc?))).collect(), page.more);
+        }
+        Ok(wanted.records)
     }
 
     async fn put_dead_letters(&self, _: Vec<DeadLetter>) -> Result<()> {
@@ -174,12 +188,19 @@ impl Store for RemoteStore {
     async fn scan_dead_letters(
         &self,
         job: Option<JobNumber>,
-        after: Option<(ShardId, Position)>,
+        mut after: Option<(ShardId, Position)>,
         limit: usize,
     ) -> Result<Vec<DeadLetter>> {
-        let (job_number, after) = (job.map(|job| job.0), after.map(Into::into));
-        let request = v1::ReadDeadLettersRequest { job_number, after, limit: most(limit) };
-        self.read(self.call(self.layers().read_dead_letters(request)).await?.letters)
+        let mut wanted = Wanted::new(limit);
+        while let Some(limit) = wanted.next() {
+            let (job_number, behind) = (job.map(|job| job.0), after.map(Into::into));
+            let request = v1::ReadDeadLettersRequest { job_number, after: behind, limit };
+            let page = self.call(self.layers().read_dead_letters(request)).await?;
+            let found: Vec<DeadLetter> = self.read(page.letters)?;
+            after = found.last().map(|last| (last.shard, last.position));
+            wanted.take(found, page.more);
+        }
+        Ok(wanted.records)
     }
 
     async fn insert_ledger(&self, _: &LedgerEntry) -> Result<Insert> {
@@ -199,12 +220,22 @@ impl Store for RemoteStore {
         Ok(settled)
     }
 
-    async fn scan_ledger(&self, job: JobNumber, from: u32, limit: usize) -> Result<Vec<LedgerEntry>> {
-        self.read(self.call(self.layers().read_ledger(shards(job, from, limit))).await?.entries)
+    async fn scan_ledger(&self, job: JobNumber, mut from: u32, limit: usize) -> Result<Vec<LedgerEntry>> {
+        let mut wanted = Wanted::new(limit);
+        while let Some(limit) = wanted.next() {
+            let request = v1::ReadShardsRequest { job_number: job.0, from_shard: from, limit };
+            let page = self.call(self.layers().read_ledger(request)).await?;
+            let found: Vec<LedgerEntry> = self.read(page.entries)?;
+            from = found.last().map_or(from, |last| last.plan.shard.number + 1);
+            wanted.take(found, page.more);
+        }
+        Ok(wanted.records)
     }
 
     async fn document(&self, kind: DocumentKind, id: &str) -> Result<Option<Document>> {
-        Ok(self.documents(kind, Which::Id(id.to_owned()), 1).await?.pop())
+        let kind = v1::DocumentKind::from(kind).into();
+        let request = v1::ReadDocumentsRequest { kind, which: Some(Which::Id(id.to_owned())), limit: 1 };
+        Ok(self.read(self.call(self.layers().read_documents(request)).await?.documents)?.pop())
     }
 
     async fn write_document(&self, _: DocumentKind, _: Option<Stamp>, _: &Document) -> Result<bool> {
@@ -212,7 +243,17 @@ impl Store for RemoteStore {
     }
 
     async fn scan_documents(&self, kind: DocumentKind, after: Option<&str>, limit: usize) -> Result<Vec<Document>> {
-        self.documents(kind, Which::After(after.unwrap_or_default().to_owned()), limit).await
+        let kind = v1::DocumentKind::from(kind).into();
+        let mut after = after.unwrap_or_default().to_owned();
+        let mut wanted = Wanted::new(limit);
+        while let Some(limit) = wanted.next() {
+            let request = v1::ReadDocumentsRequest { kind, which: Some(Which::After(after.clone())), limit };
+            let page = self.call(self.layers().read_documents(request)).await?;
+            let found: Vec<Document> = self.read(page.documents)?;
+            after = found.last().map(|last| last.id.clone()).unwrap_or_default();
+            wanted.take(found, page.more);
+        }
+        Ok(wanted.records)
     }
 
     async fn delete_document(&self, _: DocumentKind, _: &str, _: Stamp) -> Result<bool> {
@@ -223,19 +264,22 @@ impl Store for RemoteStore {
         self.refused()
     }
 
-    async fn scan_cells(&self, view: &str, after: Option<Bytes>, limit: usize) -> Result<Vec<GoldCell>> {
-        let request = v1::ReadKeysRequest { name: view.to_owned(), after, limit: most(limit) };
-        let cells = self.call(self.layers().read_cells(request)).await?.cells;
-        Ok(cells
-            .into_iter()
-            .map(|cell| GoldCell {
+    async fn scan_cells(&self, view: &str, mut after: Option<Bytes>, limit: usize) -> Result<Vec<GoldCell>> {
+        let mut wanted = Wanted::new(limit);
+        while let Some(limit) = wanted.next() {
+            let request = v1::ReadKeysRequest { name: view.to_owned(), after: after.take(), limit };
+            let page = self.call(self.layers().read_cells(request)).await?;
+            after = page.cells.last().map(|last| last.key.clone());
+            let cell = |cell: v1::GoldCell| GoldCell {
                 view: view.to_owned(),
                 key: cell.key,
                 stamp: cell.stamp.unwrap_or_default().into(),
                 cell: cell.cell,
                 rows: None,
-            })
-            .collect())
+            };
+            wanted.take(page.cells.into_iter().map(cell).collect(), page.more);
+        }
+        Ok(wanted.records)
     }
 
     async fn close(&self) -> Result<()> {

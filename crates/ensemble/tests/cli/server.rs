@@ -234,6 +234,24 @@ fn rejected_rows_are_judged_again_under_a_contract_that_takes_them() {
     place.assert_verified("served");
 }
 
+/// More than a message takes, and more than a page.
+#[test]
+fn rejected_rows_that_are_large_are_read_page_by_page() {
+    let place = Place::with_things();
+    let name = "x".repeat(50_000);
+    let rows: String = (0..300).map(|n| format!("{n},{name},101\n")).collect();
+    place.write("in.csv", format!("id,name,score\n{rows}"));
+    let supervisor = Supervisor::start(&place, "--store served");
+    let server = supervisor.option();
+    let job = place.json(&format!("submit csv in.csv --contract things.toml --wait {server}"));
+    assert_eq!(job["rejected"], 300, "{job}");
+    let letters = place.run(&format!("rejects {server} --output json"));
+    assert_eq!(letters.code, Some(0), "{}", letters.err);
+    assert_eq!(supervisor.terminate(), Some(0));
+    assert!(letters.out == place.run("rejects --store served --output json").out, "the same as without a server");
+    assert_eq!(letters.out.lines().count(), 300);
+}
+
 #[test]
 fn what_cannot_be_done_is_told_with_what_to_do() {
     let place = Place::with_things();

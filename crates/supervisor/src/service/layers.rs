@@ -1,17 +1,62 @@
 //! `LayerService`: the store as it is, for programs of this version.
 
 use ensemble_protocol::{
-    MAX_BRONZE_PAGE, MAX_PAGE, Refusal,
+    MAX_PAGE, Refusal,
     v1::{self, layer_service_server::LayerService, read_documents_request::Which},
 };
 use ensemble_store::{DocumentKind, JobNumber};
+use prost::Message;
 use tonic::{Request, Response, Status, async_trait};
 
 use super::{Desk, store_refused};
 
-/// How many records to give: at least one, so that a page that is not the last is never empty.
-fn limit(asked: u32, most: usize) -> usize {
-    (asked as usize).clamp(1, most)
+/// What a page may hold, besides its first record.
+const PAGE_BYTES: usize = 4 << 20;
+/// How many records are read before it is known how large they are.
+const FIRST_STEP: usize = 4;
+
+/// A page: at most as many records as were asked for, and at most [`PAGE_BYTES`] of them behind the first one.
+///
+/// A few are read first, and then as many as still fit by what they are like, so that no more than a page or two is in
+/// memory.
+struct Page<M> {
+    messages: Vec<M>,
+    bytes: usize,
+    most: usize,
+    step: usize,
+    /// There is something behind the last one.
+    more: bool,
+    is_full: bool,
+}
+
+impl<M: Message> Page<M> {
+    fn new(asked: u32) -> Self {
+        let most = (asked as usize).clamp(1, MAX_PAGE);
+        Self { messages: Vec::new(), bytes: 0, most, step: FIRST_STEP.min(most), more: true, is_full: false }
+    }
+
+    /// How many records to read that follow on those that were taken; `None` where the page is complete.
+    fn next(&self) -> Option<usize> {
+        (self.more && !self.is_full).then_some(self.step)
+    }
+
+    /// Takes what was read.
+    fn take(&mut self, found: impl ExactSizeIterator<Item = impl Into<M>>) {
+        self.more = found.len() >= self.step;
+        for message in found.map(Into::into) {
+            let length = message.encoded_len();
+            if !self.messages.is_empty() && self.bytes + length > PAGE_BYTES {
+                (self.more, self.is_full) = (true, true);
+                return;
+            }
+            self.bytes += length;
+            self.messages.push(message);
+        }
+        let average = (self.bytes / self.messages.len().max(1)).max(1);
+        let left = self.most - self.messages.len();
+        self.is_full = left == 0;
+        self.step = (PAGE_BYTES.saturating_sub(self.bytes) / average).clamp(1, left.max(1));
+    }
 }
 
 #[async_trait]
@@ -32,16 +77,22 @@ impl LayerService for Desk {
         if kind == DocumentKind::Upload {
             return Err(Refusal::InvalidField("kind").status("uploads are not read back"));
         }
-        let documents = match request.which {
-            Some(Which::Id(id)) => self.store.document(kind, &id).await.map(Vec::from_iter),
-            Some(Which::After(after)) => {
-                let after = Some(after.as_str()).filter(|after| !after.is_empty());
-                self.store.scan_documents(kind, after, limit(request.limit, MAX_PAGE)).await
+        let mut page = Page::new(request.limit);
+        let mut after = match request.which {
+            Some(Which::Id(id)) => {
+                let document = self.store.document(kind, &id).await.map_err(store_refused)?;
+                let documents = document.into_iter().map(Into::into).collect();
+                return Ok(Response::new(v1::ReadDocumentsResponse { documents, more: false }));
             }
-            None => self.store.scan_documents(kind, None, limit(request.limit, MAX_PAGE)).await,
+            Some(Which::After(after)) if !after.is_empty() => Some(after),
+            _ => None,
         };
-        let documents = documents.map_err(store_refused)?.into_iter().map(Into::into).collect();
-        Ok(Response::new(v1::ReadDocumentsResponse { documents }))
+        while let Some(limit) = page.next() {
+            let found = self.store.scan_documents(kind, after.as_deref(), limit).await.map_err(store_refused)?;
+            after = found.last().map(|last| last.id.clone());
+            page.take(found.into_iter());
+        }
+        Ok(Response::new(v1::ReadDocumentsResponse { documents: page.messages, more: page.more }))
     }
 
     async fn read_ledger(
@@ -49,9 +100,13 @@ impl LayerService for Desk {
         request: Request<v1::ReadShardsRequest>,
     ) -> Result<Response<v1::ReadLedgerResponse>, Status> {
         let v1::ReadShardsRequest { job_number, from_shard, limit: asked } = request.into_inner();
-        let entries = self.store.scan_ledger(JobNumber(job_number), from_shard, limit(asked, MAX_PAGE)).await;
-        let entries = entries.map_err(store_refused)?.into_iter().map(Into::into).collect();
-        Ok(Response::new(v1::ReadLedgerResponse { entries }))
+        let (mut page, mut from) = (Page::new(asked), from_shard);
+        while let Some(limit) = page.next() {
+            let found = self.store.scan_ledger(JobNumber(job_number), from, limit).await.map_err(store_refused)?;
+            from = found.last().map_or(from, |last| last.plan.shard.number + 1);
+            page.take(found.into_iter());
+        }
+        Ok(Response::new(v1::ReadLedgerResponse { entries: page.messages, more: page.more }))
     }
 
     async fn read_bronze(
@@ -59,19 +114,27 @@ impl LayerService for Desk {
         request: Request<v1::ReadShardsRequest>,
     ) -> Result<Response<v1::ReadBronzeResponse>, Status> {
         let v1::ReadShardsRequest { job_number, from_shard, limit: asked } = request.into_inner();
-        let records = self.store.scan_decisions(JobNumber(job_number), from_shard, limit(asked, MAX_BRONZE_PAGE)).await;
-        let records = records.map_err(store_refused)?.into_iter().map(Into::into).collect();
-        Ok(Response::new(v1::ReadBronzeResponse { records }))
+        let (mut page, mut from) = (Page::new(asked), from_shard);
+        while let Some(limit) = page.next() {
+            let found = self.store.scan_decisions(JobNumber(job_number), from, limit).await.map_err(store_refused)?;
+            from = found.last().map_or(from, |last| last.plan.shard.number + 1);
+            page.take(found.into_iter());
+        }
+        Ok(Response::new(v1::ReadBronzeResponse { records: page.messages, more: page.more }))
     }
 
     async fn read_silver(
         &self,
         request: Request<v1::ReadKeysRequest>,
     ) -> Result<Response<v1::ReadSilverResponse>, Status> {
-        let v1::ReadKeysRequest { name, after, limit: asked } = request.into_inner();
-        let documents = self.store.scan_silver(&name, after, limit(asked, MAX_PAGE)).await.map_err(store_refused)?;
-        let documents = documents.into_iter().map(|(key, doc)| (key, Some(doc)).into()).collect();
-        Ok(Response::new(v1::ReadSilverResponse { documents }))
+        let v1::ReadKeysRequest { name, mut after, limit: asked } = request.into_inner();
+        let mut page = Page::new(asked);
+        while let Some(limit) = page.next() {
+            let found = self.store.scan_silver(&name, after.take(), limit).await.map_err(store_refused)?;
+            after = found.last().map(|(key, _)| key.clone());
+            page.take(found.into_iter().map(|(key, doc)| (key, Some(doc))));
+        }
+        Ok(Response::new(v1::ReadSilverResponse { documents: page.messages, more: page.more }))
     }
 
     async fn look_up_silver(
@@ -89,22 +152,68 @@ impl LayerService for Desk {
         request: Request<v1::ReadDeadLettersRequest>,
     ) -> Result<Response<v1::ReadDeadLettersResponse>, Status> {
         let v1::ReadDeadLettersRequest { job_number, after, limit: asked } = request.into_inner();
-        let (job, after) = (job_number.map(JobNumber), after.map(Into::into));
-        let letters = self.store.scan_dead_letters(job, after, limit(asked, MAX_PAGE)).await.map_err(store_refused)?;
-        Ok(Response::new(v1::ReadDeadLettersResponse { letters: letters.into_iter().map(Into::into).collect() }))
+        let (job, mut after) = (job_number.map(JobNumber), after.map(Into::into));
+        let mut page = Page::new(asked);
+        while let Some(limit) = page.next() {
+            let found = self.store.scan_dead_letters(job, after, limit).await.map_err(store_refused)?;
+            after = found.last().map(|last| (last.shard, last.position));
+            page.take(found.into_iter());
+        }
+        Ok(Response::new(v1::ReadDeadLettersResponse { letters: page.messages, more: page.more }))
     }
 
     async fn read_cells(
         &self,
         request: Request<v1::ReadKeysRequest>,
     ) -> Result<Response<v1::ReadCellsResponse>, Status> {
-        let v1::ReadKeysRequest { name, after, limit: asked } = request.into_inner();
-        let cells = self.store.scan_cells(&name, after, limit(asked, MAX_PAGE)).await.map_err(store_refused)?;
-        let cells = cells.into_iter().map(|cell| v1::GoldCell {
-            key: cell.key,
-            stamp: Some(cell.stamp.into()),
-            cell: cell.cell,
-        });
-        Ok(Response::new(v1::ReadCellsResponse { cells: cells.collect() }))
+        let v1::ReadKeysRequest { name, mut after, limit: asked } = request.into_inner();
+        let mut page = Page::new(asked);
+        while let Some(limit) = page.next() {
+            let found = self.store.scan_cells(&name, after.take(), limit).await.map_err(store_refused)?;
+            after = found.last().map(|last| last.key.clone());
+            page.take(found.into_iter());
+        }
+        Ok(Response::new(v1::ReadCellsResponse { cells: page.messages, more: page.more }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Fills a page with records of these sizes; how many were read at once at the most, and how many there are.
+    fn fill(asked: u32, sizes: &[usize]) -> (Page<v1::StoredDocument>, usize) {
+        let (mut page, mut at, mut most) = (Page::new(asked), 0, 0);
+        while let Some(step) = page.next() {
+            let found = &sizes[at..sizes.len().min(at + step)];
+            at += found.len();
+            most = most.max(found.iter().sum());
+            page.take(
+                found.iter().map(|size| v1::StoredDocument { body: vec![0; *size].into(), ..Default::default() }),
+            );
+        }
+        (page, most)
+    }
+
+    #[test]
+    fn a_page_is_bounded_in_records_and_in_bytes() {
+        for (asked, sizes, length, more) in [
+            (5, vec![1; 3], 3, false),
+            (5, vec![1; 5], 5, true),
+            (5, vec![1; 9], 5, true),
+            (0, vec![1; 9], 1, true),
+            (10, vec![], 0, false),
+            // The first one is there whatever its size.
+            (10, vec![PAGE_BYTES * 3, 1], 1, true),
+            (10_000, vec![64 << 10; 500], 63, true),
+        ] {
+            let (page, most) = fill(asked, &sizes);
+            assert_eq!((page.messages.len(), page.more), (length, more), "{asked} of {}", sizes.len());
+            assert!(most <= PAGE_BYTES.max(sizes.iter().take(FIRST_STEP).sum()), "{most} bytes at once");
+        }
+        // Records that grow are found out one step later.
+        let (page, most) = fill(10_000, &[[100; 100].as_slice(), &[1 << 20; 100]].concat());
+        assert_eq!((page.messages.len(), page.more), (103, true));
+        assert!(most > PAGE_BYTES);
     }
 }
