@@ -23,8 +23,10 @@ const CHUNK_BYTES: usize = 4 << 20;
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(120);
 /// How long a reader waits.
 const READ_TIMEOUT: Duration = Duration::from_secs(20);
-/// Writing gold out may take this share of the time; more, and it is written less often.
+/// Writing gold out may take a tenth of the time; more, and it is written less often...
 const WRITE_SHARE: u32 = 10;
+/// ...as long as what is settled is written within this time.
+const LAG: Duration = Duration::from_millis(450);
 
 /// What a checkpoint's head says.
 #[derive(Debug, Serialize, Deserialize)]
@@ -241,6 +243,11 @@ fn answer<E>(reply: Result<ractor::rpc::CallResult<Result<(), SupervisorError>>,
     }
 }
 
+/// How long to wait before cells are written, where the last time took so long.
+fn pause_before(last_write_took: Duration) -> Duration {
+    (last_write_took * WRITE_SHARE).min(LAG.saturating_sub(last_write_took))
+}
+
 struct Aggregator;
 
 struct AggregatorArgs {
@@ -330,7 +337,7 @@ impl AggregatorState {
         }
         self.stale_since.get_or_insert_with(Instant::now);
         if !std::mem::replace(&mut self.write_due, true) {
-            let pause = self.flush_interval.max(self.last_write_took * WRITE_SHARE);
+            let pause = pause_before(self.last_write_took).max(self.flush_interval);
             drop(myself.send_after(pause, || AggregatorMsg::Write));
         }
     }
