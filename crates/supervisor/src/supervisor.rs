@@ -181,6 +181,7 @@ impl SupervisorState {
             return Ok(entry.job.clone());
         }
         let stride = STRIDE / u64::from(start.record.weight.clamp(1, MAX_WEIGHT));
+        let record = Arc::new(start.record.clone());
         let (job, status) = JobRef::spawn(JobArgs {
             record: start.record,
             stamp: start.stamp,
@@ -195,7 +196,7 @@ impl SupervisorState {
             supervisor: myself,
         })
         .await?;
-        let job = JobHandle { job, status };
+        let job = JobHandle { job, status, record };
         self.jobs.push(Entry { number, job: job.clone(), has_work: false, stride, passed: self.passed });
         Ok(job)
     }
