@@ -1,6 +1,7 @@
 //! A supervisor and workers as processes of their own, on real servers: whatever dies, the answer is the same.
 
 mod away;
+mod repeats;
 
 use std::{
     process::Child,
