@@ -89,6 +89,9 @@ pub(crate) fn write_report(out: &mut impl Write, report: &JobReport) -> io::Resu
     if let Some(reason) = &report.reason {
         writeln!(out, "  {reason}")?;
     }
+    if let Some(what) = &report.stalled {
+        writeln!(out, "  Stalled: {what}")?;
+    }
     writeln!(out)?;
     line(out, "rows", report.rows, &speed(report))?;
     line(out, "accepted", report.accepted, &share(report.accepted, report.rows))?;

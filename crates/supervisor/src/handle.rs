@@ -55,6 +55,8 @@ pub struct SupervisorHandle {
 pub struct JobHandle {
     pub(crate) job: JobRef,
     pub(crate) status: watch::Receiver<JobStatus>,
+    /// As the job was when this process began with it.
+    pub(crate) record: Arc<JobRecord>,
 }
 
 impl JobHandle {

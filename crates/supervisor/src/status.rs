@@ -63,6 +63,9 @@ pub struct JobReport {
     /// Why it ended early, or why it does not go on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// What it waits for, where the store or the event log is away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stalled: Option<String>,
 }
 
 impl JobReport {
@@ -84,6 +87,7 @@ impl JobReport {
             seconds: (status.active_us / 1000) as f64 / 1000.0,
             store,
             reason: status.reason.clone(),
+            stalled: status.stalled.clone(),
         }
     }
 }

@@ -184,6 +184,7 @@ impl SupervisorState {
             return;
         }
         let stride = STRIDE / u64::from(start.record.weight.clamp(1, MAX_WEIGHT));
+        let record = Arc::new(start.record.clone());
         let spawned = JobRef::spawn(JobArgs {
             record: start.record,
             stamp: start.stamp,
@@ -204,7 +205,7 @@ impl SupervisorState {
                 return;
             }
         };
-        let job = JobHandle { job, status };
+        let job = JobHandle { job, status, record };
         self.jobs.push(Entry { number, job: job.clone(), has_work: false, stride, passed: self.passed });
         tokio::spawn(async move {
             let begun = started.wait().await;

@@ -12,9 +12,10 @@ use crate::support::Place;
 
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
-/// A supervisor that is in office.
+/// A supervisor that is in office, or waits for it.
 pub(crate) struct Supervisor {
     child: Child,
+    lines: mpsc::Receiver<String>,
     /// Where clients, workers and health are served.
     pub(crate) addresses: [String; 3],
 }
@@ -22,18 +23,36 @@ pub(crate) struct Supervisor {
 impl Supervisor {
     /// Starts one on free ports, and waits until it is ready.
     pub(crate) fn start(place: &Place, options: &str) -> Self {
-        let zeros = ["127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"].map(str::to_owned);
-        Self::start_at(place, options, &zeros)
+        Self::start_at(place, options, &free_ports())
     }
 
     /// Starts one on these ports: those of one that has died, say.
-    pub(crate) fn start_at(place: &Place, options: &str, [public, workers, http]: &[String; 3]) -> Self {
+    pub(crate) fn start_at(place: &Place, options: &str, addresses: &[String; 3]) -> Self {
+        let mut started = Self::spawn(place, options, addresses);
+        started.takes_office();
+        started
+    }
+
+    /// Starts one on these ports, and waits until it waits for another one, which is in office.
+    #[allow(dead_code, reason = "the tests without servers have one at a time")]
+    pub(crate) fn start_waiting(place: &Place, options: &str, addresses: &[String; 3]) -> Self {
+        let started = Self::spawn(place, options, addresses);
+        assert!(wait_for(&started.lines, "waiting for office", READY_WITHIN).is_some(), "it waits");
+        started
+    }
+
+    fn spawn(place: &Place, options: &str, addresses: &[String; 3]) -> Self {
+        let [public, workers, http] = addresses;
         let ports = format!("--listen {public} --worker-listen {workers} --http-listen {http}");
         let (child, lines) = spawn(place.command(&format!("supervisor {options} {ports}")));
-        let ready = wait_for(&lines, "ready ", READY_WITHIN).expect("the supervisor is ready");
+        Self { child, lines, addresses: addresses.clone() }
+    }
+
+    /// Waits until it is in office.
+    pub(crate) fn takes_office(&mut self) {
+        let ready = wait_for(&self.lines, "ready ", READY_WITHIN).expect("the supervisor is ready");
         let words: Vec<&str> = ready.split(' ').collect();
-        let addresses = [words[2], words[4], words[6]].map(str::to_owned);
-        Self { child, addresses }
+        self.addresses = [words[2], words[4], words[6]].map(str::to_owned);
     }
 
     pub(crate) fn option(&self) -> String {
@@ -67,6 +86,11 @@ impl Drop for Supervisor {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Whichever are free.
+pub(crate) fn free_ports() -> [String; 3] {
+    ["127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"].map(str::to_owned)
 }
 
 pub(crate) fn signal(child: &Child, name: &str) {

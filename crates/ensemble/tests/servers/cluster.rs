@@ -1,5 +1,8 @@
 //! A supervisor and workers as processes of their own, on real servers: whatever dies, the answer is the same.
 
+mod away;
+mod repeats;
+
 use std::{
     process::Child,
     sync::mpsc,
@@ -12,9 +15,9 @@ use ensemble_testkit::{
 };
 
 use crate::{
-    places::{Servers, assert_same_answer},
+    places::{Servers, assert_same_answer, with_database},
     processes::{Supervisor, signal, spawn, wait_for},
-    support::{Place, Running, THINGS, poll},
+    support::{Place, Run, Running, THINGS, poll},
 };
 
 const ROWS: &str = "--rows 12000 --duplicates 0.1 --bad 0.02 --seed 11";
@@ -94,8 +97,10 @@ impl Cluster {
     /// Waits until some shards are settled, and others are not.
     fn wait_for_the_middle(&self, client: &mut Running, more_than: u64) -> u64 {
         let mut rows = 0;
+        // Past all proxies, and not through the event log: it may be away.
+        let store = with_database(self.servers.server_uri(), &self.servers.name);
         poll("the job is in the middle", || {
-            let jobs = self.place.run(&format!("jobs --output json {}", self.servers.options()));
+            let jobs = self.place.run(&format!("jobs --output json --store {store}"));
             let jobs: serde_json::Value = serde_json::from_str(&jobs.out).unwrap_or_default();
             rows = jobs[0]["rows"].as_u64().unwrap_or(0);
             rows > more_than || !client.is_running()
@@ -104,10 +109,12 @@ impl Cluster {
         rows
     }
 
-    fn assert_ended_well(&self, client: &mut Running) {
+    /// Asserts that the job ends as it should; what the client has said.
+    fn assert_ended_well(&self, client: &mut Running) -> Run {
         let ended = client.wait_for_end();
         assert_eq!(ended.code, Some(0), "{}{}", ended.out, ended.err);
         assert_same_answer(&self.place, &self.servers.options(), "tracks.csv");
+        ended
     }
 }
 

@@ -27,19 +27,19 @@ impl JobService for Desk {
     async fn submit_job(&self, request: Request<v1::SubmitJobRequest>) -> Result<Response<v1::Job>, Status> {
         let desk = self.clone();
         let record = patiently(async move { desk.submit(request.into_inner()).await }).await?;
-        self.job(&record).await.map(Response::new)
+        self.shown(record.id).await.map(Response::new)
     }
 
     async fn get_job(&self, request: Request<v1::GetJobRequest>) -> Result<Response<v1::Job>, Status> {
         let v1::GetJobRequest { job_id, request_id } = request.into_inner();
-        let record = match self.find(&request_id).await? {
-            Some(id) if job_id.is_empty() => self.record(&id.to_string()).await?,
+        let id = match self.find(&request_id).await? {
+            Some(id) if job_id.is_empty() => id,
             None if job_id.is_empty() && !request_id.is_empty() => {
                 return Err(Refusal::NotFound.status(format!("no job came from a request {request_id:?}")));
             }
-            _ => self.record(&job_id).await?,
+            _ => job::id(&job_id)?,
         };
-        self.job(&record).await.map(Response::new)
+        self.shown(id).await.map(Response::new)
     }
 
     async fn list_jobs(&self, request: Request<v1::ListJobsRequest>) -> Result<Response<v1::ListJobsResponse>, Status> {
@@ -55,9 +55,9 @@ impl JobService for Desk {
                 let last = jobs.last().map_or(after, |job| job.job_number);
                 return Ok(Response::new(v1::ListJobsResponse { jobs, next_page_token: page::token([last]) }));
             }
-            let state = self.live(&record).map_or(record.state, |live| live.status().borrow().state);
+            let state = self.live(record.id).map_or(record.state, |live| live.status().borrow().state);
             if wanted.is_empty() || wanted.contains(&state.into()) {
-                jobs.push(self.job(&record).await?);
+                jobs.push(self.shown(record.id).await?);
             }
         }
         Ok(Response::new(v1::ListJobsResponse { jobs, next_page_token: String::new() }))
@@ -69,7 +69,7 @@ impl JobService for Desk {
 
     async fn pause_job(&self, request: Request<v1::PauseJobRequest>) -> Result<Response<v1::Job>, Status> {
         let (term, record) = (self.term()?, self.open_record(&request.get_ref().job_id).await?);
-        match term.job(&record) {
+        match term.job(record.id) {
             Some(live) => {
                 live.pause();
                 let mut status = live.status();
@@ -80,22 +80,22 @@ impl JobService for Desk {
             None if record.state == JobState::Paused => {}
             None => return Err(wrong_state(&record, "nobody works on it; resume it first")),
         }
-        self.now(&record).await
+        self.shown(record.id).await.map(Response::new)
     }
 
     async fn resume_job(&self, request: Request<v1::ResumeJobRequest>) -> Result<Response<v1::Job>, Status> {
         let (term, record) = (self.term()?, self.open_record(&request.get_ref().job_id).await?);
-        if let Some(live) = term.job(&record) {
+        if let Some(live) = term.job(record.id) {
             let status = live.status().borrow().clone();
             if status.state != JobState::Paused && !status.over {
-                return self.now(&record).await;
+                return self.shown(record.id).await.map(Response::new);
             }
             // It finishes what was leased first.
             let late = |_| Refusal::Unavailable.status("the job is still pausing; try again");
             tokio::time::timeout(PAUSE_TIMEOUT, live.over()).await.map_err(late)?;
         }
         self.restart_in_turn(term, record.id, None).await?;
-        self.now(&record).await
+        self.shown(record.id).await.map(Response::new)
     }
 
     async fn cancel_job(&self, request: Request<v1::CancelJobRequest>) -> Result<Response<v1::Job>, Status> {
@@ -103,10 +103,10 @@ impl JobService for Desk {
         let record = self.record(&request.get_ref().job_id).await?;
         if record.state == JobState::Cancelled {
             // A repeat.
-            return self.now(&record).await;
+            return self.shown(record.id).await.map(Response::new);
         }
         let record = self.open_record(&request.get_ref().job_id).await?;
-        if let Some(live) = term.job(&record) {
+        if let Some(live) = term.job(record.id) {
             live.stop(Ending::Cancelled);
             let mut status = live.status();
             let stops = status.wait_for(|s| s.state == JobState::Stopping || s.over);
@@ -116,7 +116,7 @@ impl JobService for Desk {
         }
         // One that is paused, or was over before, is settled by a new start.
         self.restart_in_turn(term, record.id, Some(Ending::Cancelled)).await?;
-        self.now(&record).await
+        self.shown(record.id).await.map(Response::new)
     }
 
     async fn upload_file(
@@ -136,7 +136,7 @@ impl JobService for Desk {
     ) -> Result<Response<v1::Job>, Status> {
         let desk = self.clone();
         let record = patiently(async move { desk.replay(request.into_inner()).await }).await?;
-        self.job(&record).await.map(Response::new)
+        self.shown(record.id).await.map(Response::new)
     }
 
     async fn list_dead_letters(
@@ -172,14 +172,17 @@ impl JobService for Desk {
 }
 
 impl InOffice {
-    pub(super) fn job(&self, record: &JobRecord) -> Option<JobHandle> {
-        lock(&self.jobs).get(&record.id).cloned()
+    pub(super) fn job(&self, id: JobId) -> Option<JobHandle> {
+        lock(&self.jobs).get(&id).cloned()
     }
 }
 
 impl Desk {
     pub(super) async fn record(&self, id: &str) -> Result<JobRecord, Status> {
-        let id = job::id(id)?;
+        self.stored(job::id(id)?).await
+    }
+
+    async fn stored(&self, id: JobId) -> Result<JobRecord, Status> {
         let found = read_job(&*self.store, id).await.map_err(refused)?;
         found.map(|(_, record)| record).ok_or_else(|| Refusal::NotFound.status(format!("there is no job {id}")))
     }
@@ -190,29 +193,22 @@ impl Desk {
         if record.state.is_terminal() { Err(wrong_state(&record, "it has ended for good")) } else { Ok(record) }
     }
 
-    /// The job as it is by now.
-    async fn now(&self, record: &JobRecord) -> Result<Response<v1::Job>, Status> {
-        let record = self.record(&record.id.to_string()).await?;
-        self.job(&record).await.map(Response::new)
+    pub(super) fn live(&self, id: JobId) -> Option<JobHandle> {
+        self.term.borrow().as_ref().and_then(|term| term.job(id))
     }
 
-    pub(super) fn live(&self, record: &JobRecord) -> Option<JobHandle> {
-        self.term.borrow().as_ref().and_then(|term| term.job(record))
-    }
-
-    pub(super) async fn job(&self, record: &JobRecord) -> Result<v1::Job, Status> {
-        match self.live(record).map(|live| live.status().borrow().clone()) {
-            // It may have ended since the record was read; then the stored one says more.
-            Some(status) if !status.state.is_terminal() => {
-                Ok(message(record, &status.totals, Some(&status), &*self.store))
-            }
-            _ => {
-                let stored = read_job(&*self.store, record.id).await.map_err(refused)?;
-                let record = stored.map_or_else(|| record.clone(), |(_, stored)| stored);
-                let totals = settled_totals(&*self.store, &record).await.map_err(refused)?;
-                Ok(message(&record, &totals, None, &*self.store))
+    /// The job as it is by now. One that this process works on is told of without the store, which may be away.
+    pub(super) async fn shown(&self, id: JobId) -> Result<v1::Job, Status> {
+        if let Some(live) = self.live(id) {
+            let status = live.status().borrow().clone();
+            // Once it has ended, the stored record says more.
+            if !status.state.is_terminal() {
+                return Ok(message(&live.record, &status.totals, Some(&status), &*self.store));
             }
         }
+        let record = self.stored(id).await?;
+        let totals = settled_totals(&*self.store, &record).await.map_err(refused)?;
+        Ok(message(&record, &totals, None, &*self.store))
     }
 
     /// [`Desk::restart`], one at a time.

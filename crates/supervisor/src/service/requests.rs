@@ -96,7 +96,7 @@ impl Desk {
         // Without a job: a supervisor died between the two documents.
         let Some((_, record)) = read_job(&*self.store, id).await.map_err(refused)? else { return Ok(Known::Id(id)) };
         let rests = record.state.is_terminal() || record.state == JobState::Paused;
-        if !rests && term.job(&record).is_none() {
+        if !rests && term.job(id).is_none() {
             self.restart(term, id, None).await?;
         }
         Ok(Known::Job(Box::new(record)))

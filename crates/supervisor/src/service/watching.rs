@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use ensemble_protocol::v1;
+use ensemble_store::JobId;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Response, Status};
 
-use super::{Answers, Desk};
+use super::{Answers, Desk, job};
 use crate::JobState;
 
 /// A watcher hears of a job at most this often.
@@ -19,12 +20,13 @@ impl Desk {
     pub(super) async fn watched(&self, id: &str) -> Result<Response<Answers<v1::Job>>, Status> {
         // Refused at once: whoever is not in office has no news, and a job that is not known never will have.
         self.term()?;
-        let id = self.record(id).await?.id.to_string();
+        let id = job::id(id)?;
+        self.shown(id).await?;
         let desk = self.clone();
         // One state waits for the watcher at most; what comes next is the state as it is then.
         let (sender, states) = mpsc::channel(1);
         tokio::spawn(async move {
-            let watched = desk.watch(&id, &sender).await;
+            let watched = desk.watch(id, &sender).await;
             if let Err(status) = watched {
                 let _ = sender.send(Err(status)).await;
             }
@@ -33,18 +35,17 @@ impl Desk {
     }
 
     /// Sends a job's states until it has ended or nobody listens.
-    async fn watch(&self, id: &str, to: &mpsc::Sender<Result<v1::Job, Status>>) -> Result<(), Status> {
+    async fn watch(&self, id: JobId, to: &mpsc::Sender<Result<v1::Job, Status>>) -> Result<(), Status> {
         let mut sent: Option<v1::Job> = None;
         loop {
             // Where the process is no longer in office, the watcher has to ask the one that is.
             self.term()?;
-            let record = self.record(id).await?;
-            let mut status = self.live(&record).map(|live| live.status());
+            let mut status = self.live(id).map(|live| live.status());
             // Changes from here on wake it.
             if let Some(status) = &mut status {
                 status.mark_unchanged();
             }
-            let job = self.job(&record).await?;
+            let job = self.shown(id).await?;
             let ended = JobState::try_from(job.state()).is_ok_and(JobState::is_terminal);
             if sent.as_ref() != Some(&job) {
                 sent = Some(job.clone());
