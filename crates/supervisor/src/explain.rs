@@ -141,5 +141,5 @@ pub struct ClaimedRow {
     /// Its standardised values by column, in the contract's order, as silver has them.
     pub values: Map<String, Value>,
     /// The texts of columns that the contract does not know and keeps.
-    pub extra: Map<String, Value>,
+    pub extra: Vec<(String, String)>,
 }

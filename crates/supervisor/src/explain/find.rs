@@ -1,6 +1,7 @@
 //! From a file's name and a line or byte to the shard that holds it.
 
 use ensemble_contract::nearest;
+use ensemble_sources::csv::line_end_bytes;
 use ensemble_store::{LedgerEntry, ShardKind, ShardPlan, Store};
 use ensemble_validation::Place;
 
@@ -50,7 +51,7 @@ fn listed(names: &[&str]) -> String {
 }
 
 /// The settled shard that holds a place of a file; of a record that is longer than the limit, the shard of its last
-/// piece. A place behind the end of the file's last line may be given that line's shard.
+/// piece. A place behind the end of the file is given the file's last shard: see [`check_end`].
 pub(super) async fn shard(
     store: &dyn Store,
     job: &JobRecord,
@@ -61,16 +62,36 @@ pub(super) async fn shard(
     let Some(entry) = found else { return Err(not_settled(job, file, at)) };
     let plan = &entry.plan;
     let is_inside = match at {
-        // A last line that has no line end is the one at which the next shard would begin.
-        Place::Line(line) => line < plan.next_line || (plan.last_of_file && line == plan.next_line),
+        Place::Line(line) => line < plan.next_line,
         Place::Offset(offset) => offset < plan.offset + plan.length,
     };
     match plan.kind {
-        _ if !is_inside && plan.last_of_file => Err(behind(job, plan, at, plan.next_line)),
-        _ if !is_inside => Err(not_settled(job, file, at)),
-        ShardKind::Piece => last_piece(store, job, entry, at).await,
-        _ => Ok(entry),
+        ShardKind::Piece if is_inside => last_piece(store, job, entry, at).await,
+        _ if is_inside || plan.last_of_file => Ok(entry),
+        _ => Err(not_settled(job, file, at)),
     }
+}
+
+/// Refuses a place behind the end of the file, if this is its last shard. Without its bytes, nobody knows whether the
+/// line that they end with has a line end.
+pub(super) fn check_end(
+    job: &JobRecord,
+    plan: &ShardPlan,
+    at: Place,
+    bytes: Option<&[u8]>,
+) -> Result<(), ExplainError> {
+    if !plan.last_of_file {
+        return Ok(());
+    }
+    let goes_on = bytes.is_none_or(|bytes| !bytes.is_empty() && line_end_bytes(bytes) == 0);
+    let (lines, end) = (plan.next_line - 1 + u64::from(goes_on), plan.offset + plan.length);
+    let file = name(job, plan.file);
+    let problem = match at {
+        Place::Line(line) if line > lines => format!("{file} has no {}: it ends with line {lines}", place(at)),
+        Place::Offset(offset) if offset >= end => format!("{file} has no {}: it has {end} bytes", place(at)),
+        _ => return Ok(()),
+    };
+    Err(ExplainError::NoRow { at, problem })
 }
 
 /// The last settled shard that begins at this place or before. Shards stand in the order of their numbers, so that a
@@ -132,16 +153,6 @@ async fn last_piece(
             }
         }
     }
-}
-
-/// The error of a place behind the end of a file whose first line that is not there is `end`.
-pub(super) fn behind(job: &JobRecord, plan: &ShardPlan, at: Place, end: u64) -> ExplainError {
-    let file = name(job, plan.file);
-    let problem = match at {
-        Place::Line(_) => format!("{file} has no {}: it ends with line {}", place(at), end.saturating_sub(1)),
-        Place::Offset(_) => format!("{file} has no {}: it has {} bytes", place(at), plan.offset + plan.length),
-    };
-    ExplainError::NoRow { at, problem }
 }
 
 fn not_settled(job: &JobRecord, file: u32, at: Place) -> ExplainError {

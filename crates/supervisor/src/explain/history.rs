@@ -123,14 +123,14 @@ pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
 }
 
 /// A row's values by the names of the contract's columns, and its extra part.
-fn values(context: &JobContext, fields: &Bytes) -> Result<(Map<String, Value>, Map<String, Value>), RowError> {
+fn values(context: &JobContext, fields: &Bytes) -> Result<(Map<String, Value>, Vec<(String, String)>), RowError> {
     let mut row = RowRef::new(fields);
     let mut values = Map::new();
     for column in &context.contract.columns {
         let Some(value) = row.next_value()? else { break };
         values.insert(column.name.clone(), plain(value));
     }
-    let extra = row.extra()?.into_iter().map(|(name, text)| (name.to_owned(), text.into())).collect();
+    let extra = row.extra()?.into_iter().map(|(name, text)| (name.to_owned(), text.to_owned())).collect();
     Ok((values, extra))
 }
 

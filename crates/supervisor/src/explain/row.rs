@@ -1,8 +1,9 @@
 //! One row of a job's source.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use ensemble_contract::{FieldVerdict, RowRef, row::Value as RowValue};
-use ensemble_sources::csv::line_end_bytes;
 use ensemble_store::{Decision, DecisionRecord, LedgerEntry, Rank, ShardId, ShardPlan, Store};
 use ensemble_validation::{
     ExaminedColumn, ExaminedRecord, Found, JobContext, Judged, Place, RecordPlace, examine, find,
@@ -11,7 +12,7 @@ use serde_json::Value;
 
 use super::{
     ExplainError, ExplainedColumn, RowExplanation, RowOutcome, RowQuery, SourceRow,
-    find::{behind, file, name, place, shard},
+    find::{check_end, file, name, place, shard},
     history::{History, blocking, context, plain, source_row},
 };
 use crate::JobRecord;
@@ -21,6 +22,9 @@ use crate::JobRecord;
 /// # Errors
 /// Where no row stands there, it is not settled yet, or the store cannot be read. Nothing is written.
 pub async fn explain_row(store: &dyn Store, query: &RowQuery) -> Result<RowExplanation, ExplainError> {
+    if query.at == Place::Line(0) {
+        return Err(ExplainError::NoRow { at: query.at, problem: "lines count from 1".to_owned() });
+    }
     let history = History::read(store).await?;
     let job = history.job(query.job)?;
     let context = context(job)?;
@@ -28,14 +32,18 @@ pub async fn explain_row(store: &dyn Store, query: &RowQuery) -> Result<RowExpla
     let entry = shard(store, job, file, query.at).await?;
     let DecisionRecord { plan, decision } = history.bronze(entry.plan.shard).await?;
     let asked = Asked { job, context: &context, plan: &plan, at: query.at };
-    let (examined, bytes) = match decision {
-        Decision::Aside { reason, bytes } => return asked.aside(reason, bytes).await,
-        Decision::Process { bytes, panicked } => {
-            let (context, plan, at, judged) = (context.clone(), plan.clone(), query.at, bytes.clone());
-            (blocking(move || examine(&context, &plan, &judged, &panicked, at)).await??, bytes)
-        }
+    let bytes = match &decision {
+        Decision::Process { bytes, .. } => Some(bytes),
+        Decision::Aside { bytes, .. } => bytes.as_ref(),
     };
-    let record = asked.record(examined, &bytes)?;
+    check_end(job, &plan, query.at, bytes.map(|bytes| &**bytes))?;
+    let (bytes, panicked) = match decision {
+        Decision::Aside { reason, bytes } => return asked.aside(reason, bytes).await,
+        Decision::Process { bytes, panicked } => (bytes, panicked),
+    };
+    let (judge, shard, at) = (Arc::clone(&context), plan.clone(), query.at);
+    let examined = blocking(move || examine(&judge, &shard, &bytes, &panicked, at)).await??;
+    let record = asked.record(examined)?;
     let (key, outcome) = outcome(&history, &asked, &entry, &record).await?;
     let columns = asked.columns(record.columns)?;
     Ok(RowExplanation { key, outcome, ..asked.explanation(record.place, columns) })
@@ -44,7 +52,7 @@ pub async fn explain_row(store: &dyn Store, query: &RowQuery) -> Result<RowExpla
 /// The shard that is asked about, and where in it.
 struct Asked<'a> {
     job: &'a JobRecord,
-    context: &'a std::sync::Arc<JobContext>,
+    context: &'a Arc<JobContext>,
     plan: &'a ShardPlan,
     at: Place,
 }
@@ -56,8 +64,8 @@ impl Asked<'_> {
         let (place, columns) = match bytes {
             None => (unknown, Vec::new()),
             Some(bytes) => {
-                let (context, plan, at, all) = (self.context.clone(), self.plan.clone(), self.at, bytes.clone());
-                self.record(blocking(move || find(&context, &plan, &all, at)).await??, &bytes)?
+                let (context, plan, at) = (self.context.clone(), self.plan.clone(), self.at);
+                self.record(blocking(move || find(&context, &plan, &bytes, at)).await??)?
             }
         };
         let columns = self.columns(columns)?;
@@ -65,16 +73,15 @@ impl Asked<'_> {
     }
 
     /// The record that was found, or what is there instead.
-    fn record<T>(&self, found: Found<T>, bytes: &[u8]) -> Result<T, ExplainError> {
+    fn record<T>(&self, found: Found<T>) -> Result<T, ExplainError> {
         let (file, at) = (name(self.job, self.plan.file), place(self.at));
         let problem = match found {
             Found::Record(record) => return Ok(record),
             Found::Header => format!("{at} of {file} belongs to the header, which is no row"),
             Found::Empty => format!("{at} of {file} is empty, and an empty line is no row"),
             Found::Outside => {
-                let has_line_end = bytes.is_empty() || line_end_bytes(bytes) > 0;
-                let end = self.plan.next_line + u64::from(!has_line_end);
-                return Err(behind(self.job, self.plan, self.at, end));
+                let what = format!("shard {} was planned to hold {at} of {file}", self.plan.shard);
+                return Err(ExplainError::Inconsistent(format!("{what}, and its bytes in bronze do not")));
             }
         };
         Err(ExplainError::NoRow { at: self.at, problem })

@@ -51,7 +51,8 @@ pub(super) fn key(explained: &KeyExplanation) -> Value {
 fn claimed(row: &ClaimedRow) -> Value {
     let mut rest = json!({"document": row.values});
     if !row.extra.is_empty() {
-        rest["extra"] = row.extra.clone().into();
+        let texts = row.extra.iter().map(|(name, text)| (name.clone(), text.as_str().into()));
+        rest["extra"] = texts.collect::<Map<_, Value>>().into();
     }
     joined(source(&row.row), rest)
 }

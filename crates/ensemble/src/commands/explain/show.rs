@@ -7,7 +7,7 @@ use ensemble_supervisor::{ClaimedRow, ExplainedColumn, KeyExplanation, RowExplan
 use serde_json::Value;
 
 use crate::{
-    output::{coloured, count, stdout},
+    output::{coloured, stdout},
     text_table::{TextTable, visible},
 };
 
@@ -44,15 +44,18 @@ pub(super) fn key(explained: &KeyExplanation) -> io::Result<()> {
     write_raw(&mut out, &explained.live.row)?;
     writeln!(out)?;
     let mut table = TextTable::new(["column", "value"]);
-    for (column, value) in explained.live.values.iter().chain(&explained.live.extra) {
+    for (column, value) in &explained.live.values {
         table.push(vec![visible(column, VALUE_WIDTH), shown(value)]);
+    }
+    for (column, text) in &explained.live.extra {
+        table.push(vec![visible(column, VALUE_WIDTH), quoted(text)]);
     }
     table.print(&mut out)?;
     if explained.displaced.is_empty() {
         writeln!(out, "\nIt has displaced no other row.")?;
         return out.flush();
     }
-    writeln!(out, "\nDisplaced by it or one another, the last one first ({}):", rule(explained.keep))?;
+    writeln!(out, "\nDisplaced rows, the last one first ({}):", rule(explained.keep))?;
     for displaced in &explained.displaced {
         writeln!(out, "\n  {}", place(&displaced.row))?;
         write_raw(&mut out, &displaced.row)?;
@@ -64,10 +67,11 @@ pub(super) fn key(explained: &KeyExplanation) -> io::Result<()> {
 /// What is to be said of the outcome.
 fn lines(explained: &RowExplanation) -> Vec<String> {
     let key = explained.key.as_deref().map(|key| visible(key, VALUE_WIDTH)).unwrap_or_default();
-    let (silver, keep) = (&explained.silver, rule(explained.keep));
-    let live_is = |other: Option<&SourceRow>, live: &SourceRow| match other {
-        Some(other) if other == live => "which is live".to_owned(),
-        _ => format!("live is {}", place(live)),
+    let key = format!("Key {key} of {}", explained.silver);
+    let rule = rule(explained.keep);
+    let others = |first: String, what: &str, other: &SourceRow, live: &SourceRow| match other == live {
+        true => vec![first, format!("{what} and live: {}", place(live))],
+        false => vec![first, format!("{what}: {}", place(other)), format!("live: {}", place(live))],
     };
     match &explained.outcome {
         RowOutcome::Rejected { rules } => {
@@ -78,22 +82,20 @@ fn lines(explained: &RowExplanation) -> Vec<String> {
             format!("Its shard was set aside, so that none of its rows counts: {}", visible(reason, usize::MAX)),
             "It is not judged: that may be what the shard was set aside for".to_owned(),
         ],
-        RowOutcome::Live => vec![format!("It is key {key} of {silver}")],
+        RowOutcome::Live => vec![key],
         RowOutcome::Displaced { by: Some(by), live } => {
-            vec![format!("Its key {key} of {silver} was taken ({keep}) by"), place(by), live_is(Some(by), live)]
+            others(format!("{key} was this row's until another one took it ({rule})"), "displaced by", by, live)
         }
         RowOutcome::Displaced { by: None, live } => vec![
-            format!("Its key {key} of {silver} was taken ({keep}) by a row that is no longer recorded;"),
-            live_is(None, live),
+            format!("{key} was this row's until another one took it, which is no longer recorded ({rule})"),
+            format!("live: {}", place(live)),
         ],
         RowOutcome::Duplicate { of, live } => {
-            vec![format!("Its key {key} of {silver} is ({keep}) that of"), place(of), live_is(Some(of), live)]
+            others(format!("{key} is another row's ({rule})"), "duplicate of", of, live)
         }
         RowOutcome::Superseded { live } => vec![
-            format!(
-                "Its key {key} of {silver} has ({keep}) another row. Whether this one was live for a time is no longer"
-            ),
-            format!("recorded; {}", live_is(None, live)),
+            format!("{key} is another row's ({rule}); whether it was this one's for a time is no longer recorded"),
+            format!("live: {}", place(live)),
         ],
     }
 }
@@ -127,7 +129,7 @@ fn differences(displaced: &ClaimedRow, live: &ClaimedRow) -> String {
 fn place(row: &SourceRow) -> String {
     let (file, shard, job) = (visible(&row.file, usize::MAX), row.shard, row.job);
     if super::is_known(row) {
-        return format!("{file}, line {}, byte {} (shard {shard} of job {job})", count(row.line), count(row.offset));
+        return format!("{file}, line {}, byte {} (shard {shard} of job {job})", row.line, row.offset);
     }
     format!("{file} (shard {shard} of job {job})")
 }
