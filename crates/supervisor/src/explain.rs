@@ -143,3 +143,6 @@ pub struct ClaimedRow {
     /// The texts of columns that the contract does not know and keeps.
     pub extra: Vec<(String, String)>,
 }
+
+#[cfg(test)]
+mod tests;
