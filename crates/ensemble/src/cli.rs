@@ -88,9 +88,9 @@ pub(crate) enum Command {
     Rejects(RejectsArgs),
     /// Say why a row, or a key, is in silver as it is, or why it is not
     ///
-    /// A row is found in bronze and judged again under its job's own contract: each column's raw and standardised value and
-    /// the rules that it breaks, and whether the row is live, displaced, a duplicate or rejected. A key is led back to its
-    /// live row and those that it has displaced. Exit code 2 where there is no such job, row or key.
+    /// A row is found in bronze and judged again under its job's own contract: each column's raw and standardised value
+    /// and the rule that it breaks, and whether the row is live, displaced, a duplicate or rejected. A key is led back to
+    /// its live row and those that were displaced. Exit code 2 where there is no such job, row or key.
     Explain(ExplainArgs),
     /// Write silver, a gold view or the dead letters to a file
     Export(ExportArgs),

@@ -1,7 +1,8 @@
 //! Why a row or a key is in silver as it is, or why it is not.
 //!
-//! Plain functions over a store that only read, and no more than they need: the ledger entries that lead to a shard, the
-//! shards of the rows that are named, and one silver document. Rows are judged again by what workers judge them with.
+//! Plain functions over a store that only read, and no more than they need: the jobs, the ledger entries that lead to a
+//! shard, the shards of the rows that are named, and one silver document. Rows are judged again by what workers judge
+//! them with.
 
 mod error;
 mod find;
@@ -54,8 +55,8 @@ pub struct SourceRow {
     pub file: String,
     /// The shard's number in the job.
     pub shard: u32,
-    /// The record's first line, counted from 1. It is 0, and what follows is empty, where nothing is known of the record:
-    /// its shard was set aside without its bytes.
+    /// The record's first line, counted from 1. It is 0, and what follows is empty, where nothing is known of the
+    /// record: its shard was set aside without its bytes.
     pub line: u64,
     /// The record's first byte in the file.
     pub offset: u64,

@@ -47,8 +47,8 @@ impl<'a> History<'a> {
     pub(super) async fn claimed(&self, silver: &str, key: &str, claim: &Claim) -> Result<ClaimedRow, ExplainError> {
         let (job, context) = self.job_of(claim.shard)?;
         let unreadable = |source| ExplainError::Fields { silver: silver.to_owned(), key: key.to_owned(), source };
-        let (values, extra) = values(&context, &claim.fields).map_err(unreadable)?;
-        Ok(ClaimedRow { row: self.row_of(job, context, claim).await?, values, extra })
+        let row = self.row_of(job, Arc::clone(&context), claim).await?;
+        decoded(row, &context, &claim.fields).map_err(unreadable)
     }
 
     /// The row that made a claim.
@@ -122,16 +122,16 @@ pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
     tokio::task::spawn_blocking(work).await.map_err(|e| ExplainError::Panicked(e.to_string()))
 }
 
-/// A row's values by the names of the contract's columns, and its extra part.
-fn values(context: &JobContext, fields: &Bytes) -> Result<(Map<String, Value>, Vec<(String, String)>), RowError> {
-    let mut row = RowRef::new(fields);
+/// A row with its values, as silver has them.
+fn decoded(row: SourceRow, context: &JobContext, fields: &Bytes) -> Result<ClaimedRow, RowError> {
+    let mut encoded = RowRef::new(fields);
     let mut values = Map::new();
     for column in &context.contract.columns {
-        let Some(value) = row.next_value()? else { break };
+        let Some(value) = encoded.next_value()? else { break };
         values.insert(column.name.clone(), plain(value));
     }
-    let extra = row.extra()?.into_iter().map(|(name, text)| (name.to_owned(), text.to_owned())).collect();
-    Ok((values, extra))
+    let extra = encoded.extra()?.into_iter().map(|(name, text)| (name.to_owned(), text.to_owned())).collect();
+    Ok(ClaimedRow { row, values, extra })
 }
 
 /// A value as JSON has it.
