@@ -159,7 +159,9 @@ fn any_row_of_many_shards_and_files_is_found() {
             assert_eq!(row["raw"], text.lines().nth(line - 1).unwrap(), "{file}:{line}");
             let id: usize = row["key"].as_str().unwrap().parse().unwrap();
             let is_duplicate = file == "b.csv" && id < 400;
-            assert_eq!(row["outcome"], if is_duplicate { "duplicate" } else { "live" }, "{row}");
+            // Which of two shards had the key first depends on the workers.
+            let outcomes: &[&str] = if is_duplicate { &["duplicate", "displaced"] } else { &["live"] };
+            assert!(outcomes.contains(&row["outcome"].as_str().unwrap()), "{row}");
             assert_eq!(row["live"]["line"], if is_duplicate { id + 2 } else { line }, "{row}");
             assert_eq!(explain(&place, &format!("{job} --file {file} --offset {}", row["offset"])), row);
             shards.push(row["shard"].as_u64().unwrap());
