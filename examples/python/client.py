@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Uploads a CSV file of tracks to an Ensemble server, runs a job over it, watches it to its end and reads gold.
+"""Uploads a CSV file of tracks to an Ensemble server, runs a job over it, watches it to its end, asks why rows were
+rejected and reads gold.
 
     python3 -m venv venv && venv/bin/pip install -r requirements.txt
     venv/bin/python client.py --server 127.0.0.1:7070 FILE [--view analytics_genre_stats]
@@ -26,7 +27,7 @@ CHUNK_BYTES = 256 << 10
 def generate():
     """Compiles the proto files into a folder, and returns the modules."""
     out = tempfile.mkdtemp()
-    files = [f"ensemble/v1/{name}.proto" for name in ("jobs", "gold")]
+    files = [f"ensemble/v1/{name}.proto" for name in ("contracts", "gold", "jobs")]
     well_known = os.path.join(os.path.dirname(grpc_tools.__file__), "_proto")
     if protoc.main(["protoc", f"-I{PROTO}", f"-I{well_known}", f"--python_out={out}", f"--grpc_python_out={out}", *files]):
         sys.exit("the proto files cannot be compiled")
@@ -90,6 +91,12 @@ def main():
         letters = jobs.ListDeadLetters(jobs_pb2.ListDeadLettersRequest(job_id=job.job_id, page_size=3)).dead_letters
         for letter in letters:
             print(f"rejected: {letter.file}:{letter.line} by {letter.rule}")
+            row = jobs.ExplainRow(
+                jobs_pb2.ExplainRowRequest(job_id=letter.job_id, file=letter.file, offset=letter.offset)
+            )
+            for column in row.columns:
+                if column.rule:
+                    print(f"  {column.column} is {column.raw!r} in column {column.header}: {column.rule}")
         view = gold.ReadView(gold_pb2.ReadViewRequest(view=args.view, limit=5))
         print("\t".join(column.name for column in view.columns))
         for row in view.rows:

@@ -1,6 +1,7 @@
 //! Records to verdicts.
 
 mod column;
+mod fields;
 mod rules;
 mod verdict;
 
@@ -8,6 +9,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use self::column::{ColumnJudge, Failure};
+pub use self::fields::{ColumnVerdict, FieldVerdict};
 pub use self::verdict::{AcceptedSpan, Record, Rejection, Rule, Span, Verdict};
 use crate::bind::Binding;
 use crate::model::Contract;

@@ -25,7 +25,7 @@ mod text;
 pub use bind::{BindError, Binding, MissingColumn};
 pub use builtin::{builtin, builtin_names};
 pub use error::{ContractError, Hint, Problem, RangeProblem};
-pub use judge::{AcceptedSpan, Judge, Record, Rejection, Rule, Span, Verdict};
+pub use judge::{AcceptedSpan, ColumnVerdict, FieldVerdict, Judge, Record, Rejection, Rule, Span, Verdict};
 pub use model::{Bound, Column, ColumnType, Contract, GroupBy, Keep, Limits, Normalise, Range, UnknownColumns, View};
 pub use number::Decimal9;
 pub use parse::TestHooks;

@@ -1,5 +1,7 @@
 //! Base64 (RFC 4648, section 4), for bytes that are no text.
 
+use serde_json::{Map, Value};
+
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /// The bytes as text, padded.
@@ -14,6 +16,15 @@ pub(crate) fn encode(bytes: &[u8]) -> String {
         }
     }
     text
+}
+
+/// Puts bytes into an object: under their name where they are text, else as base64 under `NAME_base64`; `None` is null.
+pub(crate) fn put(json: &mut Map<String, Value>, name: &str, bytes: Option<&[u8]>) {
+    match bytes.map(|bytes| std::str::from_utf8(bytes).map_err(|_| encode(bytes))) {
+        None => json.insert(name.to_owned(), Value::Null),
+        Some(Ok(text)) => json.insert(name.to_owned(), text.into()),
+        Some(Err(text)) => json.insert(format!("{name}_base64"), text.into()),
+    };
 }
 
 #[cfg(test)]

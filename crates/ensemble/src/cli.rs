@@ -1,10 +1,13 @@
 //! The command line.
 
+mod explain;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ensemble_store::JobId;
 
+pub(crate) use self::explain::ExplainArgs;
 use crate::settings::Overrides;
 
 /// Validates large, dirty music catalogues into three layers that can be proved right: bronze (every byte as it came),
@@ -83,6 +86,12 @@ pub(crate) enum Command {
     Gold(GoldArgs),
     /// Read the dead letters: each rejected row with its place, rule and value
     Rejects(RejectsArgs),
+    /// Say why a row, or a key, is in silver as it is, or why it is not
+    ///
+    /// A row is found in bronze and judged again under its job's own contract: each column's raw and standardised value
+    /// and the rule that it breaks, and whether the row is live, displaced, a duplicate or rejected. A key is led back to
+    /// its live row and those that were displaced. Exit code 2 where there is no such job, row or key.
+    Explain(ExplainArgs),
     /// Write silver, a gold view or the dead letters to a file
     Export(ExportArgs),
     /// Check everything that a store promises; exit code 3 where something does not hold

@@ -81,20 +81,11 @@ impl Letter {
         put("rule", letter.rule.as_str().into());
         put("rules", letter.rules.clone().into());
         put("column", letter.column.clone().into());
-        match letter.value.as_deref() {
-            None => put("value", Value::Null),
-            Some(value) => match std::str::from_utf8(value) {
-                Ok(text) => put("value", text.into()),
-                Err(_) => put("value_base64", base64::encode(value).into()),
-            },
-        };
-        match std::str::from_utf8(&letter.raw) {
-            Ok(text) => put("raw", text.into()),
-            Err(_) => put("raw_base64", base64::encode(&letter.raw).into()),
-        };
+        base64::put(&mut json, "value", letter.value.as_deref());
+        base64::put(&mut json, "raw", Some(&letter.raw));
         if self.is_truncated() {
-            put("raw_truncated", true.into());
-            put("length", letter.length.into());
+            json.insert("raw_truncated".to_owned(), true.into());
+            json.insert("length".to_owned(), letter.length.into());
         }
         json
     }

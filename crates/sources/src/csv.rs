@@ -24,7 +24,7 @@ mod splitter;
 mod tests;
 
 pub use dialect::{Dialect, Head, Preamble, sniff};
-pub use lines::line_end_bytes;
+pub use lines::{line_end_bytes, line_start};
 pub use records::{Place, RawRecord, RecordKind, RecordReader};
 pub use splitter::{Cursor, PlannedShard, SplitOptions, Splitter, UnsealedShard};
 

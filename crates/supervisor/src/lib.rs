@@ -7,6 +7,7 @@ mod aggregator;
 mod aside;
 mod contracts;
 mod error;
+mod explain;
 mod gold_state;
 mod handle;
 mod job;
@@ -29,6 +30,10 @@ pub use aggregator::{AggregatorHandle, Collection, load_gold};
 pub use aside::{Aside, give_up};
 pub use contracts::{KnownContract, find_contract, known_contracts};
 pub use error::SupervisorError;
+pub use explain::{
+    ClaimedRow, ExplainError, ExplainedColumn, KeyExplanation, RowExplanation, RowOutcome, RowQuery, SourceRow,
+    explain_key, explain_row,
+};
 pub use gold_state::{Covered, GoldState};
 pub use handle::{JobHandle, SupervisorHandle, SupervisorOptions};
 pub use layout::{LayoutError, check_layout};

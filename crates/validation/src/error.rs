@@ -39,6 +39,12 @@ pub enum ValidateError {
         /// How many files the job has.
         files: usize,
     },
+    /// Judged once more on its own, a record of the shard has another verdict: a bug of the rules.
+    #[error("the record at byte {offset} has another verdict on its own than in its shard; please report it")]
+    NotRepeated {
+        /// The record's first byte in its file.
+        offset: u64,
+    },
     /// A row that the contract accepts does not fit its gold, which a contract that compiles rules out.
     #[error(transparent)]
     Gold(#[from] GoldError),

@@ -14,7 +14,7 @@ use ensemble_store::{Claim, DeadLetter, NewClaim, Position, ShardKind, ShardPlan
 use crate::{FileContext, JobContext, ValidateError};
 
 /// A dead letter keeps at most this much of its row; the rest is in bronze.
-const DEAD_LETTER_BYTES: usize = 64 << 10;
+pub(crate) const DEAD_LETTER_BYTES: usize = 64 << 10;
 /// What a record of a catalogue has, for a first guess of how many there are.
 const USUAL_RECORD_BYTES: usize = 128;
 
@@ -220,4 +220,4 @@ struct Accepted {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -288,6 +288,34 @@ proptest! {
     }
 
     #[test]
+    fn columns_say_what_the_verdict_says(fields in prop::collection::vec(any_field(), 21..24)) {
+        let judge = tracks();
+        let fields: Vec<&[u8]> = fields.iter().map(Vec::as_slice).collect();
+        let (bytes, spans) = spans(&fields);
+        let record = Record { bytes: &bytes, fields: &spans, utf8: false };
+        let (mut row, mut broken) = (Vec::new(), Vec::new());
+        for column in judge.columns(&record) {
+            match column.verdict {
+                FieldVerdict::Value(value) => row.extend(value),
+                FieldVerdict::Broken(rule) => broken.push((rule, column.raw.map(<[u8]>::to_vec))),
+                FieldVerdict::NotJudged => {}
+            }
+        }
+        let mut out = Vec::new();
+        match judge.judge(&record, &mut out) {
+            Verdict::Accepted(span) => prop_assert_eq!((&row[..], broken.len()), (&out[span.row], 0)),
+            Verdict::Rejected(rejection) if broken.is_empty() => {
+                prop_assert!(row.is_empty() && rejection.rules[0].column().is_none());
+            }
+            Verdict::Rejected(rejection) => {
+                prop_assert_eq!(&rejection.value, &broken[0].1);
+                let rules: Vec<_> = broken.into_iter().map(|(rule, _)| rule).collect();
+                prop_assert_eq!(rejection.rules, rules);
+            }
+        }
+    }
+
+    #[test]
     fn spans_that_point_anywhere_do_no_harm(
         bytes: Vec<u8>,
         spans in prop::collection::vec((0u32..300, 0u32..300).prop_map(|(start, end)| Span { start, end }), 20..24),

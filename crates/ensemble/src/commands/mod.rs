@@ -2,6 +2,7 @@
 
 mod config;
 mod contract;
+mod explain;
 mod export;
 mod follow;
 mod generate;
@@ -37,6 +38,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Jobs(args) => jobs::run(&global, &args),
         Command::Gold(args) => gold::run(&global, &args),
         Command::Rejects(args) => rejects::run(&global, &args),
+        Command::Explain(args) => explain::run(&global, &args),
         Command::Export(args) => export::run(&global, &args),
         Command::Verify(args) => verify::run(&global, &args),
         Command::Migrate(args) => migrate::run(&global, &args),

@@ -19,6 +19,17 @@ pub(super) fn find(bytes: &[u8]) -> Option<usize> {
     memchr2(CR, LF, bytes)
 }
 
+/// The index of the first byte of the line that `before` others precede; `bytes.len()` for one that would begin where
+/// they end, `None` for any behind that.
+pub fn line_start(bytes: &[u8], before: u64) -> Option<usize> {
+    let mut start = 0;
+    for _ in 0..before {
+        let end = start + find(bytes.get(start..)?)?;
+        start = end + if bytes[end..].starts_with(b"\r\n") { 2 } else { 1 };
+    }
+    Some(start)
+}
+
 /// Where the line end that begins at `at` ends; `None` where that hangs on a byte that is still to come.
 pub(super) fn end_of(bytes: &[u8], at: usize, whole: bool) -> Option<usize> {
     match (bytes.get(at), bytes.get(at + 1)) {
@@ -34,5 +45,18 @@ pub fn line_end_bytes(bytes: &[u8]) -> usize {
         [.., CR, LF] => 2,
         [.., CR | LF] => 1,
         _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::line_start;
+
+    #[test]
+    fn lines_begin_behind_each_kind_of_line_end() {
+        let starts: Vec<_> = (0..6).map(|before| line_start(b"a\r\n\rbc\nd", before)).collect();
+        assert_eq!(starts, [Some(0), Some(3), Some(4), Some(7), None, None]);
+        assert_eq!([0, 1, 2].map(|before| line_start(b"a\n", before)), [Some(0), Some(2), None]);
+        assert_eq!([0, 1].map(|before| line_start(b"", before)), [Some(0), None]);
     }
 }

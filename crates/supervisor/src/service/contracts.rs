@@ -64,10 +64,6 @@ impl Desk {
 /// A contract without its text.
 fn described(known: &KnownContract) -> v1::Contract {
     let contract = &known.contract;
-    let keep = match contract.keep {
-        Keep::First => v1::Keep::First,
-        Keep::Last => v1::Keep::Last,
-    };
     let columns = contract.columns.iter().map(|column| v1::ContractColumn {
         name: column.name.clone(),
         r#type: column.ty.to_string(),
@@ -79,9 +75,17 @@ fn described(known: &KnownContract) -> v1::Contract {
         built_in: known.built_in,
         silver: contract.silver.clone(),
         key: contract.key_name().to_owned(),
-        keep: keep.into(),
+        keep: keep(contract.keep).into(),
         columns: columns.collect(),
         views: contract.views.iter().map(|view| view.name.clone()).collect(),
         text: String::new(),
+    }
+}
+
+/// Which row of a key is live.
+pub(super) fn keep(keep: Keep) -> v1::Keep {
+    match keep {
+        Keep::First => v1::Keep::First,
+        Keep::Last => v1::Keep::Last,
     }
 }

@@ -139,6 +139,20 @@ impl JobService for Desk {
         self.shown(record.id).await.map(Response::new)
     }
 
+    async fn explain_row(
+        &self,
+        request: Request<v1::ExplainRowRequest>,
+    ) -> Result<Response<v1::ExplainRowResponse>, Status> {
+        self.explained_row(request.into_inner()).await.map(Response::new)
+    }
+
+    async fn explain_key(
+        &self,
+        request: Request<v1::ExplainKeyRequest>,
+    ) -> Result<Response<v1::ExplainKeyResponse>, Status> {
+        self.explained_key(request.into_inner()).await.map(Response::new)
+    }
+
     async fn list_dead_letters(
         &self,
         request: Request<v1::ListDeadLettersRequest>,

@@ -2,6 +2,7 @@
 //! refused with `UNAVAILABLE` meanwhile, and reading works all the same.
 
 mod contracts;
+mod explain;
 mod gold;
 mod job;
 mod jobs;

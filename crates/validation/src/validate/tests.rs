@@ -18,7 +18,7 @@ energy = { type = "float", range = "0..=1" }
 all = { measures = ["energy"] }
 "#;
 
-fn job(keep: &str) -> JobContext {
+pub(crate) fn job(keep: &str) -> JobContext {
     let spec = v1::JobSpec {
         job_number: 3,
         job_id: "01a1fcba-01b5-70fb-8ff8-1fc5697c5b13".to_owned(),
@@ -36,7 +36,7 @@ fn job(keep: &str) -> JobContext {
     JobContext::new(&spec).unwrap()
 }
 
-fn plan(bytes: &[u8]) -> ShardPlan {
+pub(crate) fn plan(bytes: &[u8]) -> ShardPlan {
     ShardPlan {
         shard: ShardId { job: JobNumber(3), number: 1 },
         file: 0,
