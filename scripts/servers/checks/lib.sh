@@ -25,7 +25,8 @@ stop_servers() {
 kill_server() {
     case $1 in
         mongodb)
-            kill -9 "$(cat "$mongodb/pid")"
+            # One that has ended by itself is a fault as well; why is worth knowing.
+            kill -9 "$(cat "$mongodb/pid")" 2>/dev/null || { echo "mongodb had ended:" >&2; tail -n 5 "$mongodb/log" >&2; }
             BACKEND=h2 "$here/mongodb-up.sh" "$mongodb" "$mongodb_port" >/dev/null
             ;;
         kafka)
