@@ -1,22 +1,19 @@
 //! A server as this command line calls it: of several addresses the one in office answers.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::atomic::{AtomicUsize, Ordering},
     time::{Duration, Instant},
 };
 
 use ensemble_protocol::{
-    MAX_MESSAGE_BYTES, RemoteStore, endpoint,
+    MAX_MESSAGE_BYTES, RemoteLog, RemoteStore, endpoint,
     v1::{self, job_service_client::JobServiceClient},
 };
-use ensemble_store::{JobId, Store};
+use ensemble_store::JobId;
 use ensemble_supervisor::{JobReport, JobState, JobStatus, Totals};
 use tonic::{Code, Status, transport::Channel};
 
-use crate::exit::Failure;
+use crate::{exit::Failure, stores::Stores};
 
 /// The longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
@@ -42,12 +39,15 @@ impl Remote {
         Ok(Self { servers: servers.collect::<Result<_, _>>()?, at: AtomicUsize::new(0) })
     }
 
-    /// The layers of the first server that answers.
-    pub(crate) async fn store(&self) -> Result<Arc<dyn Store>, Failure> {
+    /// The layers and the events of the first server that answers.
+    pub(crate) async fn stores(&self) -> Result<Stores, Failure> {
         let mut refused = None;
         for (address, channel) in &self.servers {
             match RemoteStore::open(channel.clone(), address).await {
-                Ok(store) => return Ok(store),
+                Ok(store) => {
+                    let events = RemoteLog::open(channel.clone(), address).await.map_err(Failure::could_not_start)?;
+                    return Ok(Stores { store, events });
+                }
                 Err(e) => refused = Some(e),
             }
         }

@@ -40,12 +40,11 @@ impl Stores {
         Ok(Self { store, events })
     }
 
-    /// Opens a store to read it, or the store of the server that is named: it is read through the server, which does not
-    /// show its events.
+    /// Opens a store to read it, or the store of the server that is named: it and its events are read through the server.
     pub(crate) async fn open_to_read(settings: &Settings, at: &ReadArgs) -> Result<Self, Failure> {
         match at.server() {
             None => Self::open_existing(settings).await,
-            Some(server) => Ok(Self { store: Remote::new(server)?.store().await?, events: Arc::new(NoEvents::new()) }),
+            Some(server) => Remote::new(server)?.stores().await,
         }
     }
 

@@ -16,7 +16,32 @@ use crate::{AcceptedRow, RejectedRow, ShardEvents};
 
 /// The bytes are not encoded events; says at what they fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct BadRecord(pub(crate) &'static str);
+pub struct BadRecord(pub(crate) &'static str);
+
+impl std::fmt::Display for BadRecord {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for BadRecord {}
+
+impl ShardEvents {
+    /// The events as bytes, for a log or for the wire.
+    pub fn to_bytes(&self) -> Bytes {
+        let mut bytes = Vec::with_capacity(size_hint(self));
+        encode(self, &mut bytes);
+        bytes.into()
+    }
+
+    /// Reads what [`ShardEvents::to_bytes`] gave.
+    ///
+    /// # Errors
+    /// Where these are no such bytes; trying again does not help.
+    pub fn from_bytes(bytes: &Bytes) -> std::result::Result<Self, BadRecord> {
+        decode(bytes)
+    }
+}
 
 type Result<T> = std::result::Result<T, BadRecord>;
 

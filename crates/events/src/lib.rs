@@ -15,6 +15,7 @@ mod none;
 mod records;
 mod traits;
 
+pub use codec::BadRecord;
 pub use embedded::{EmbeddedLog, EmbeddedLogOptions};
 pub use error::EventsError;
 pub use expand::{CloudEvent, EventType, expand};

@@ -5,6 +5,7 @@ mod convert;
 mod dial;
 mod layers;
 mod link;
+mod remote_log;
 mod remote_store;
 mod status;
 
@@ -12,6 +13,7 @@ pub use convert::ConvertError;
 pub use dial::{KEEPALIVE, endpoint};
 
 pub use link::{SupervisorEnd, WorkerEnd, feed, from_stream, in_process, to_stream};
+pub use remote_log::RemoteLog;
 pub use remote_store::RemoteStore;
 pub use status::{Refusal, hello_mismatch, reason_of};
 

@@ -24,7 +24,8 @@ pub enum Refusal {
     NotFound,
     /// The job, upload or worker is in a state in which this cannot be done. Final.
     WrongState,
-    /// An upload's bytes arrived damaged, or leave a gap. Send them again from what is durable.
+    /// An upload's bytes arrived damaged, or leave a gap: send them again from what is durable. Or the event log's stored
+    /// ones are damaged.
     DamagedBytes,
     /// The store or the event log is away, or no supervisor is in office. The same call may work later.
     Unavailable,

@@ -42,7 +42,7 @@ async fn serve(settings: &Settings, alone: bool, workers: usize) -> Result<ExitC
         stores = Stores::open(settings) => stores?,
         number = signals.next() => return Err(Failure::interrupted(number)),
     };
-    let desk = Desk::new(Arc::clone(&stores.store), options);
+    let desk = Desk::new(Arc::clone(&stores.store), Arc::clone(&stores.events), options);
     let servers = servers.serve(&desk).await;
     let name = servers.public().to_string();
     let lease = Duration::from_millis(settings.supervisor.office_lease_ms);

@@ -156,6 +156,9 @@ fn workers_read_the_files_that_they_share_with_the_supervisor_themselves() {
     };
     assert!(leases("ensemble_leases_total ") >= job["shards"].as_u64().unwrap());
     assert_eq!(leases("ensemble_leases_without_bytes_total "), leases("ensemble_leases_total "));
+    let verified = cluster.place.json(&format!("verify --server {public}"));
+    let checks = verified["checks"].as_array().unwrap();
+    assert!(checks.len() == 7 && checks.iter().all(|check| check["outcome"] == "holds"), "{verified}");
     assert_same_answer(&cluster.place, &cluster.servers.options(), "tracks.csv");
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use ensemble_testkit::mongo_proxy::{Fault, FaultKind, MongoProxy, Rule, ServerError, Turn, When};
 
 use crate::{
-    places::{Servers, assert_same_answer},
+    places::{Servers, assert_same_answer, assert_same_explanations},
     support::Place,
 };
 
@@ -47,5 +47,8 @@ async fn a_replica_sets_bad_days_change_nothing() {
     for kind in kinds {
         assert!(proxy.fired_of(kind) > 0, "{kind:?} never happened: {:?}", proxy.fired());
     }
-    tokio::task::block_in_place(|| assert_same_answer(&place, &servers.options(), "tracks.csv"));
+    tokio::task::block_in_place(|| {
+        assert_same_answer(&place, &servers.options(), "tracks.csv");
+        assert_same_explanations(&place, &servers.options());
+    });
 }

@@ -1,5 +1,6 @@
 //! `LayerService`: the store as it is, for programs of this version.
 
+use ensemble_events::{EventsError, LogCursor, PartPage};
 use ensemble_protocol::{
     MAX_PAGE, Refusal,
     v1::{self, layer_service_server::LayerService, read_documents_request::Which},
@@ -174,6 +175,62 @@ impl LayerService for Desk {
             page.take(found.into_iter());
         }
         Ok(Response::new(v1::ReadCellsResponse { cells: page.messages, more: page.more }))
+    }
+
+    async fn describe_events(
+        &self,
+        _: Request<v1::DescribeEventsRequest>,
+    ) -> Result<Response<v1::DescribeEventsResponse>, Status> {
+        let retired = self.events.retired().await.map_err(log_refused)?.into_iter();
+        let retired = retired.map(|(job, batches)| v1::RetiredEvents { job_id: job.to_string(), batches }).collect();
+        Ok(Response::new(v1::DescribeEventsResponse { log: self.events.describe(), retired }))
+    }
+
+    async fn read_events(
+        &self,
+        request: Request<v1::ReadEventsRequest>,
+    ) -> Result<Response<v1::ReadEventsResponse>, Status> {
+        let v1::ReadEventsRequest { after, limit: asked, single } = request.into_inner();
+        let after = after.unwrap_or_default().into();
+        let answer = if single { self.single_events(after).await? } else { self.event_batches(after, asked).await? };
+        let unreadable = v1::ReadEventsResponse::default;
+        Ok(Response::new(answer.unwrap_or_else(unreadable)))
+    }
+}
+
+/// A damaged log is told apart: whoever verifies reports it and goes on.
+fn log_refused(error: EventsError) -> Status {
+    match error {
+        EventsError::Corrupt { .. } => Refusal::DamagedBytes.status(error),
+        error => Refusal::from_class(error.class()).status(error),
+    }
+}
+
+impl Desk {
+    /// Batches behind a place; `None` where the log does not keep them.
+    async fn event_batches(&self, mut at: LogCursor, asked: u32) -> Result<Option<v1::ReadEventsResponse>, Status> {
+        let (mut batches, mut bytes, mut more) = (Vec::<v1::EventBatch>::new(), 0, true);
+        // One by one, as only a page says where to read on.
+        while more && bytes < PAGE_BYTES && batches.len() < (asked as usize).clamp(1, MAX_PAGE) {
+            let Some(page) = self.events.scan(at, 1).await.map_err(log_refused)? else { return Ok(None) };
+            more = !page.records.is_empty();
+            at = page.next;
+            for batch in page.records.into_iter().map(v1::EventBatch::from) {
+                bytes += batch.encoded_len();
+                batches.push(batch);
+            }
+        }
+        let next = Some(at.into());
+        Ok(Some(v1::ReadEventsResponse { readable: true, batches, next, more, ..Default::default() }))
+    }
+
+    /// Single events behind a place, by shard; `None` where the log does not keep them so.
+    async fn single_events(&self, after: LogCursor) -> Result<Option<v1::ReadEventsResponse>, Status> {
+        let Some(page) = self.events.scan_parts(after, PAGE_BYTES).await.map_err(log_refused)? else { return Ok(None) };
+        let PartPage { parts, foreign, removed, next } = page;
+        let (batches, more) = (parts.into_iter().map(Into::into).collect(), next.is_some());
+        let next = next.map(Into::into);
+        Ok(Some(v1::ReadEventsResponse { readable: true, batches, foreign, removed, next, more }))
     }
 }
 

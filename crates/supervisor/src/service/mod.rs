@@ -23,6 +23,7 @@ use std::{
     time::Duration,
 };
 
+use ensemble_events::EventLog;
 use ensemble_protocol::{
     FILE_DESCRIPTORS, MAX_MESSAGE_BYTES, Refusal,
     v1::{
@@ -69,6 +70,7 @@ pub struct DeskOptions {
 #[derive(Clone)]
 pub struct Desk {
     store: Arc<dyn Store>,
+    events: Arc<dyn EventLog>,
     options: DeskOptions,
     term: watch::Sender<Option<Arc<InOffice>>>,
     /// The supervisor that has begun, also before the desk is open.
@@ -88,8 +90,8 @@ struct InOffice {
 
 impl Desk {
     /// A desk of a process that is not in office yet.
-    pub fn new(store: Arc<dyn Store>, options: DeskOptions) -> Arc<Self> {
-        Arc::new(Self { store, options, term: watch::Sender::new(None), begun: Arc::default() })
+    pub fn new(store: Arc<dyn Store>, events: Arc<dyn EventLog>, options: DeskOptions) -> Arc<Self> {
+        Arc::new(Self { store, events, options, term: watch::Sender::new(None), begun: Arc::default() })
     }
 
     /// Takes up the work: resumes every job that is neither ended nor paused, and opens the desk to clients and workers.
