@@ -1,6 +1,6 @@
 //! An event log that is read through a server.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use ensemble_events::{EventLog, EventsError, LogCursor, LogPage, PartPage, ShardEvents, ShardPart};
@@ -8,14 +8,11 @@ use ensemble_store::{JobId, JobNumber, ShardId};
 use tonic::{Code, Status, transport::Channel};
 
 use crate::{
-    MAX_MESSAGE_BYTES,
+    remote_store::{TIMEOUT, layer_client},
     v1::{self, layer_service_client::LayerServiceClient},
 };
 
 type Result<T> = std::result::Result<T, EventsError>;
-
-/// How long one call may take.
-const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// The reading half of an event log, over `LayerService`. Whatever writes answers [`EventsError::Closed`].
 pub struct RemoteLog {
@@ -31,9 +28,7 @@ impl RemoteLog {
     /// # Errors
     /// [`EventsError::Unavailable`] where the server does not answer; it may later.
     pub async fn open(channel: Channel, address: &str) -> Result<Arc<Self>> {
-        let layers = LayerServiceClient::new(channel)
-            .max_decoding_message_size(MAX_MESSAGE_BYTES)
-            .max_encoding_message_size(MAX_MESSAGE_BYTES);
+        let layers = layer_client(channel);
         let mut log = Self { layers, address: address.to_owned(), name: String::new(), retired: Vec::new() };
         let described = log.call(log.layers().describe_events(v1::DescribeEventsRequest {})).await?;
         let retired = |one: v1::RetiredEvents| Some((one.job_id.parse().ok()?, one.batches));

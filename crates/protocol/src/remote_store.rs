@@ -18,7 +18,7 @@ use crate::{
 type Result<T> = std::result::Result<T, StoreError>;
 
 /// How long one call may take.
-const TIMEOUT: Duration = Duration::from_secs(120);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// The reading half of a store, over `LayerService`. Whatever writes answers [`StoreError::Refused`].
 pub struct RemoteStore {
@@ -33,9 +33,7 @@ impl RemoteStore {
     /// # Errors
     /// [`StoreError::Unavailable`] where the server does not answer; it may later.
     pub async fn open(channel: Channel, address: &str) -> Result<Arc<Self>> {
-        let layers = LayerServiceClient::new(channel)
-            .max_decoding_message_size(MAX_MESSAGE_BYTES)
-            .max_encoding_message_size(MAX_MESSAGE_BYTES);
+        let layers = layer_client(channel);
         let mut store = Self { layers, address: address.to_owned(), name: String::new() };
         let described = store.layers().describe_store(v1::DescribeStoreRequest {}).await;
         store.name = described.map_err(|e| store.failed(&e))?.into_inner().store;
@@ -80,6 +78,13 @@ impl RemoteStore {
         let problem = "is read through a server: nothing can be written so".to_owned();
         Err(StoreError::Refused { server: self.address.clone(), problem })
     }
+}
+
+/// What reads the layers over this channel.
+pub(crate) fn layer_client(channel: Channel) -> LayerServiceClient<Channel> {
+    LayerServiceClient::new(channel)
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES)
 }
 
 /// Records that a caller wants, page by page: a page of the server's may be shorter than what is asked for.
