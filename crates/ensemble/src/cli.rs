@@ -116,7 +116,8 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
-    /// CSV files, patterns such as `data/*.csv`, or `-` for standard input, in the order in which they count
+    /// CSV files, objects (`s3://BUCKET/KEY`), patterns such as `data/*.csv`, or `-` for standard input, in the order in
+    /// which they count
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<String>,
     #[command(flatten)]

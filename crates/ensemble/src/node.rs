@@ -1,14 +1,10 @@
 //! Wiring: a supervisor and its workers in one process, and what every command starts with.
 
-use std::{
-    num::NonZeroUsize,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{num::NonZeroUsize, path::Path, sync::Arc, time::Duration};
 
 use ensemble_contract::{Contract, builtin, builtin_names, nearest};
 use ensemble_protocol::in_process;
+use ensemble_sources::Location;
 use ensemble_store::{Clock, SystemClock};
 use ensemble_supervisor::{SupervisorHandle, SupervisorOptions};
 use ensemble_telemetry::{Telemetry, TelemetryOptions, install_measures};
@@ -71,13 +67,20 @@ pub(crate) fn committer(stores: &Stores) -> Committer {
     Committer::new(Arc::clone(&stores.store), Arc::clone(&stores.events), Arc::new(SystemClock))
 }
 
-/// Folders by their real paths, as the setting `name` lists them.
-pub(crate) fn folders(name: &str, setting: &str) -> Result<Vec<PathBuf>, Failure> {
-    let folder = |path: &str| {
-        let wrong = |e| anyhow::anyhow!("the setting {name} names {path:?}, which cannot be opened: {e}");
-        Path::new(path).canonicalize().map_err(|e| Failure::could_not_start(wrong(e)))
+/// The places that the setting `name` lists: folders, by their real paths, and buckets.
+pub(crate) fn roots(name: &str, setting: &str) -> Result<Vec<Location>, Failure> {
+    let root = |text: &str| {
+        let wrong = |e: &dyn std::fmt::Display| anyhow::anyhow!("the setting {name} names {text:?}: {e}");
+        match Location::root(text).map_err(|e| wrong(&e))? {
+            Location::File(path) => match path.canonicalize() {
+                Ok(path) => Ok(Location::File(path)),
+                Err(e) => Err(wrong(&format_args!("it cannot be opened: {e}"))),
+            },
+            object => Ok(object),
+        }
     };
-    setting.split(',').map(str::trim).filter(|path| !path.is_empty()).map(folder).collect()
+    let listed = setting.split(',').map(str::trim).filter(|text| !text.is_empty());
+    listed.map(root).collect::<anyhow::Result<_>>().map_err(Failure::could_not_start)
 }
 
 /// Starts workers of this process, and has the supervisor take them on.

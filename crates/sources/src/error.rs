@@ -4,7 +4,7 @@ use std::io;
 
 use ensemble_store::ErrorClass;
 
-use crate::Change;
+use crate::{Change, Location};
 
 /// An error of a source. Every message names the source and says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +37,25 @@ pub enum SourceError {
         path: String,
         /// Why not.
         source: io::Error,
+    },
+    /// The object cannot be read.
+    #[error(
+        "cannot read {url}: {source}; check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL \
+         (AWS_SKIP_SIGNATURE=true for a public bucket)"
+    )]
+    ObjectUnreadable {
+        /// The URL as given.
+        url: String,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The argument looks like a URL and is none that can be read.
+    #[error("{url} cannot be read: {reason}")]
+    BadUrl {
+        /// The argument.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
     },
     /// The path is not UTF-8, so a job could not record it.
     #[error("the path {path} is not valid UTF-8; rename the file")]
@@ -163,12 +182,25 @@ pub enum SourceError {
 }
 
 impl SourceError {
+    /// Why a file or an object cannot be opened.
+    pub(crate) fn open(name: &str, source: io::Error) -> Self {
+        let (path, url) = (name.to_owned(), name.to_owned());
+        match source.kind() {
+            io::ErrorKind::NotFound => Self::Missing { path },
+            _ if Location::is_url(name) => Self::ObjectUnreadable { url, source },
+            _ => Self::Unreadable { path, source },
+        }
+    }
+
     /// `Invalid` where the source cannot be started, `Fatal` where it failed on the way; `Transient` is for a read that
     /// may succeed when it is repeated from the last cursor.
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::Changed { .. } | Self::TooManyShards { .. } => ErrorClass::Fatal,
             Self::Read { .. } => ErrorClass::Transient,
+            Self::ObjectUnreadable { source, .. } if source.kind() != io::ErrorKind::PermissionDenied => {
+                ErrorClass::Transient
+            }
             _ => ErrorClass::Invalid,
         }
     }

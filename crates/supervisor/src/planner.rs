@@ -7,7 +7,7 @@ use std::{io::Read, sync::Arc};
 
 use bytes::Bytes;
 use ensemble_sources::{
-    Change, SourceError, SourceFile,
+    Change, PartError, SourceError, SourceFile,
     csv::{Cursor, PlannedShard, SplitOptions, Splitter},
 };
 use ensemble_store::{JobNumber, ShardId, ShardPlan, Store};
@@ -112,24 +112,24 @@ impl SourceReader {
                 at = Cursor::start_of(number, at.next_shard);
             }
             let reader: Box<dyn Read + Send> = match (&pinned.file, &pinned.upload, &self.store) {
-                (Some(file), _, _) => Box::new(file.open_at(at.offset)?),
+                (Some(file), _, _) => file.open_at(at.offset)?,
                 (None, Some(PinnedUpload { id, length }), Some(store)) => {
                     Box::new(uploads::Reader::new(Arc::clone(store), id, *length, at.offset))
                 }
                 _ => stream.take().ok_or(SourceError::NoInput)?,
             };
             let mut splitter = Splitter::new(reader, self.options(pinned), at);
-            splitter.skip_to(from)?;
-            while let Some(shard) = splitter.next_shard()? {
-                if !take(shard) {
-                    return Ok(None);
-                }
-            }
+            let read = read_file(&mut splitter, from, &mut take);
             at = splitter.cursor();
-            if let Some(file) = &pinned.file
+            // Whatever has become of reading a file that is another one by now: that is why.
+            if matches!(read, Ok(true) | Err(SourceError::Read { .. }))
+                && let Some(file) = &pinned.file
                 && let Some(change) = file.changed()?
             {
                 return Err(file.change_error(change));
+            }
+            if !read? {
+                return Ok(None);
             }
         }
         Ok(Some(at.next_shard.number))
@@ -144,6 +144,21 @@ impl SourceReader {
             ..SplitOptions::new(pinned.name.as_str(), pinned.preamble.dialect)
         }
     }
+}
+
+/// Gives the shards of one file from number `from` on to `take`; whether it wants those of the next file too.
+fn read_file(
+    splitter: &mut Splitter<Box<dyn Read + Send>>,
+    from: u32,
+    take: &mut impl FnMut(PlannedShard) -> bool,
+) -> Result<bool, SourceError> {
+    splitter.skip_to(from)?;
+    while let Some(shard) = splitter.next_shard()? {
+        if !take(shard) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Runs the planner on a blocking thread; what it says goes to `say`, which answers `false` where nobody listens.
@@ -194,13 +209,14 @@ pub(crate) fn read_upload_again(
 /// # Errors
 /// Where the file cannot be read, or its bytes are not those that were planned.
 pub(crate) fn read_again(file: &SourceFile, plan: &ShardPlan) -> Result<Bytes, SourceError> {
-    let mut bytes = Vec::new();
-    let mut part = file.open_at(plan.offset)?.take(plan.length);
-    let name = || file.path.display().to_string();
-    part.read_to_end(&mut bytes).map_err(|source| SourceError::Read { file: name(), offset: plan.offset, source })?;
-    if ShardPlan::digest_of(&bytes) != plan.digest {
-        let change = file.changed()?.unwrap_or(Change::Modified { was_us: file.modified_us, now_us: file.modified_us });
-        return Err(file.change_error(change));
-    }
-    Ok(bytes.into())
+    let error = match file.canonical.read_shard(plan) {
+        Ok(bytes) => return Ok(bytes),
+        Err(error) => error,
+    };
+    let (change, now_us) = (file.changed()?, file.modified_us);
+    Err(match (change, error) {
+        (Some(change), _) => file.change_error(change),
+        (None, PartError::Read { offset, source, .. }) => SourceError::Read { file: file.path.clone(), offset, source },
+        (None, PartError::Other { .. }) => file.change_error(Change::Modified { was_us: file.modified_us, now_us }),
+    })
 }

@@ -125,6 +125,7 @@ pub struct PinnedContract {
 /// Where a job's bytes come from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "a job has one")]
 pub enum Source {
     /// Files that can be read again.
     Files(Vec<PinnedFile>),
@@ -137,7 +138,7 @@ pub enum Source {
 pub struct PinnedFile {
     /// The name as the user gave it.
     pub name: String,
-    /// Path, size and time; `None` for standard input and for an upload.
+    /// Where it is, its size and its time; `None` for standard input and for an upload.
     pub file: Option<SourceFile>,
     /// The upload that it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -256,7 +257,7 @@ impl JobRecord {
                     name: f.name.clone(),
                     delimiter: f.preamble.dialect.delimiter.into(),
                     header: f.preamble.header.clone(),
-                    path: f.file.as_ref().map(|f| f.canonical.display().to_string()).unwrap_or_default(),
+                    path: f.file.as_ref().map(|f| f.canonical.to_string()).unwrap_or_default(),
                 })
                 .collect(),
         }

@@ -6,7 +6,7 @@
 
 mod offer;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use ensemble_contract::ENGINE_VERSION;
@@ -14,6 +14,7 @@ use ensemble_protocol::{
     SupervisorEnd, hello_mismatch,
     v1::{self, supervisor_message, worker_message},
 };
+use ensemble_sources::Location;
 use ensemble_store::{Clock, JobNumber, Retry, ShardId, Store};
 use ensemble_telemetry::{follow, traceparent};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -74,7 +75,7 @@ struct SessionState {
     jobs: FxHashMap<JobNumber, JobRef>,
     told: FxHashSet<JobNumber>,
     /// The folders whose files the worker reads itself.
-    roots: Vec<String>,
+    roots: Vec<Location>,
     /// Jobs whose files it could not read, whatever it said of its folders.
     unreadable: FxHashSet<JobNumber>,
     /// An offer is out and not answered.
@@ -221,7 +222,8 @@ impl SessionState {
         }
         self.worker = hello.worker_id;
         self.credit_bytes = hello.credit_bytes;
-        self.roots = hello.source_roots;
+        // A place that this version does not know is one that no job's file lies below.
+        self.roots = hello.source_roots.iter().filter_map(|root| Location::root(root).ok()).collect();
         self.counted = Some(Counted::new(hello.credit_bytes));
         self.ask();
         Ok(())
@@ -311,9 +313,9 @@ impl SessionState {
 
     /// Whether the worker reads this file of the job's itself.
     fn reads_itself(&self, spec: &v1::JobSpec, file: u32) -> bool {
-        let path = spec.files.get(file as usize).map(|file| Path::new(&file.path));
-        let below = |path: &Path| self.roots.iter().any(|root| path.starts_with(root));
-        path.is_some_and(below) && !self.unreadable.contains(&JobNumber(spec.job_number))
+        let location = spec.files.get(file as usize).and_then(|file| file.path.parse::<Location>().ok());
+        let below = |location: Location| self.roots.iter().any(|root| location.is_below(root));
+        location.is_some_and(below) && !self.unreadable.contains(&JobNumber(spec.job_number))
     }
 
     /// The next result brings more credit, unless the last has come meanwhile.

@@ -137,7 +137,7 @@ impl Submission {
             return Relation::Other;
         }
         let identities = |files: &[PinnedFile]| -> Vec<_> {
-            files.iter().map(|f| f.file.as_ref().map(|f| (f.size, f.modified_us))).collect()
+            files.iter().map(|f| f.file.as_ref().map(|f| (f.size, f.modified_us, f.etag.clone()))).collect()
         };
         if identities(mine) != identities(theirs) {
             return Relation::Outdated("a file has changed since the job began");

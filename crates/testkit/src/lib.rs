@@ -4,6 +4,8 @@
 mod listener;
 #[cfg(any(test, feature = "proxy"))]
 pub mod mongo_proxy;
+#[cfg(any(test, feature = "objects"))]
+pub mod object_server;
 pub mod sim_store;
 #[cfg(any(test, feature = "proxy"))]
 pub mod tcp_proxy;

@@ -1,11 +1,11 @@
 //! A job as a worker needs it: the specification, compiled once.
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use ensemble_contract::{Binding, Contract, ENGINE_VERSION, Judge, Keep};
 use ensemble_gold::Views;
 use ensemble_protocol::v1;
-use ensemble_sources::csv::Dialect;
+use ensemble_sources::{Location, csv::Dialect};
 use ensemble_store::{JobId, JobNumber, Position, Rank};
 
 use crate::{SpecError, ValidateError};
@@ -30,8 +30,8 @@ pub struct JobContext {
 pub struct FileContext {
     /// The name as the user gave it.
     pub name: String,
-    /// Its absolute path on the supervisor's machine, where it is a file there.
-    pub path: Option<PathBuf>,
+    /// Where it is, unless it is an upload or standard input, or in a place that this version does not know.
+    pub location: Option<Location>,
     pub(crate) dialect: Dialect,
     pub(crate) judge: Judge,
 }
@@ -55,7 +55,7 @@ impl JobContext {
                 let delimiter = u8::try_from(file.delimiter).map_err(|_| SpecError::Delimiter(file.delimiter))?;
                 Ok(FileContext {
                     name: file.name.clone(),
-                    path: (!file.path.is_empty()).then(|| file.path.clone().into()),
+                    location: if file.path.is_empty() { None } else { file.path.parse().ok() },
                     dialect: Dialect { delimiter },
                     judge: Judge::new(Arc::clone(&contract), binding),
                 })

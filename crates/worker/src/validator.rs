@@ -3,16 +3,10 @@
 //! Owns nothing but the shard in hand. The worker sends it [`ValidateShard`]; the verdicts go back to the worker. If a
 //! validator dies, its shard is lost to this worker: the lease lapses and the shard is done again.
 
-use std::{
-    fs::File,
-    io::{Read, Seek, SeekFrom},
-    num::NonZeroUsize,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Instant,
-};
+use std::{num::NonZeroUsize, sync::Arc, time::Instant};
 
 use bytes::Bytes;
+use ensemble_sources::Location;
 use ensemble_store::{ShardId, ShardPlan};
 use ensemble_validation::{Fold, JobContext, ValidatedShard, validate};
 use ractor::{
@@ -41,8 +35,8 @@ pub(crate) enum ShardBytes {
     Planned(Bytes),
     /// They came over a network.
     Sent(Bytes),
-    /// In a file that this machine has as well as the supervisor's.
-    At(PathBuf),
+    /// In a file or an object that this machine can read as well as the supervisor's.
+    At(Location),
 }
 
 /// What became of a shard in the validator.
@@ -51,7 +45,7 @@ pub(crate) enum Judged {
     Valid(ValidatedShard, Bytes),
     /// The bytes are not those that were planned.
     Damaged,
-    /// The bytes are not to be had from the file here.
+    /// The bytes are not to be had from here.
     Unreadable(String),
     /// The validator panicked where no row is to blame, or shard and job do not belong together.
     Crashed(String),
@@ -125,26 +119,13 @@ fn judge(job: &JobContext, plan: &ShardPlan, bytes: ShardBytes) -> Judged {
         ShardBytes::Planned(bytes) => bytes,
         ShardBytes::Sent(bytes) if ShardPlan::digest_of(&bytes) == plan.digest => bytes,
         ShardBytes::Sent(_) => return Judged::Damaged,
-        ShardBytes::At(path) => match read_part(&path, plan) {
+        ShardBytes::At(location) => match location.read_shard(plan) {
             Ok(bytes) => bytes,
-            Err(reason) => return Judged::Unreadable(reason),
+            Err(e) => return Judged::Unreadable(e.to_string()),
         },
     };
     match validate(job, plan, bytes.clone(), &[], Fold::Claims) {
         Ok(validated) => Judged::Valid(validated, bytes),
         Err(e) => Judged::Crashed(e.to_string()),
     }
-}
-
-/// Reads a shard's bytes from a file; why they are not to be had there.
-fn read_part(path: &Path, plan: &ShardPlan) -> Result<Bytes, String> {
-    let refused = |e: std::io::Error| format!("cannot read {} at offset {}: {e}", path.display(), plan.offset);
-    let mut bytes = Vec::new();
-    let mut file = File::open(path).map_err(refused)?;
-    file.seek(SeekFrom::Start(plan.offset)).map_err(refused)?;
-    file.take(plan.length).read_to_end(&mut bytes).map_err(refused)?;
-    if ShardPlan::digest_of(&bytes) != plan.digest {
-        return Err(format!("{} does not hold at offset {} what was planned", path.display(), plan.offset));
-    }
-    Ok(bytes.into())
 }

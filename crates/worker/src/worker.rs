@@ -37,7 +37,8 @@ pub struct WorkerArgs {
     pub validators: NonZeroUsize,
     /// Whether the bytes of shards come over a network, so that their hash has to be checked.
     pub check_hashes: bool,
-    /// Folders whose files it reads itself: they are the same here and on the supervisor's machine. Absolute paths.
+    /// Where it reads files and objects itself: folders that are the same here and on the supervisor's machine, by
+    /// absolute paths, and buckets.
     pub source_roots: Vec<String>,
     /// Commits what has been judged.
     pub committer: Committer,
@@ -254,10 +255,10 @@ impl WorkerState {
                 return self.say_failed(shard, v1::FailureClass::Transient, reason).await;
             }
         };
-        let bytes = match job.file(plan.file).ok().and_then(|file| file.path.clone()) {
-            Some(path) if lease.from_source => ShardBytes::At(path),
+        let bytes = match job.file(plan.file).ok().and_then(|file| file.location.clone()) {
+            Some(location) if lease.from_source => ShardBytes::At(location),
             None if lease.from_source => {
-                let reason = "the lease is without bytes, and its file has no path".to_owned();
+                let reason = "the lease is without bytes, and its file is nowhere that this worker can read".to_owned();
                 return self.say_failed(shard, v1::FailureClass::Unreadable, reason).await;
             }
             _ if self.check_hashes => ShardBytes::Sent(lease.bytes),

@@ -121,7 +121,7 @@ impl World {
         let inputs = files.iter().enumerate().map(|(i, text)| {
             let path = self.dir.path().join(format!("{}-{i}.csv", number.0));
             fs::write(&path, text).unwrap();
-            Input::File(SourceFile::inspect(&path).unwrap())
+            Input::File(SourceFile::inspect(path.to_str().unwrap()).unwrap())
         });
         let contract = Contract::parse(contract, "test").unwrap();
         let stdin = || Box::new(io::empty()) as Box<dyn io::Read + Send>;

@@ -57,7 +57,8 @@ pub(crate) enum SubmitSource {
 
 #[derive(Debug, Args)]
 pub(crate) struct SubmitCsvArgs {
-    /// CSV files, patterns such as `data/*.csv`, or `-` for standard input, in the order in which they count
+    /// CSV files, objects (`s3://BUCKET/KEY`), patterns such as `data/*.csv`, or `-` for standard input, in the order in
+    /// which they count
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<String>,
     #[command(flatten)]

@@ -1,6 +1,6 @@
 //! `ensemble submit`: hand a job to a server, and follow it.
 
-use std::{fs::File, io::Read, process::ExitCode, time::Duration};
+use std::{io::Read, process::ExitCode, time::Duration};
 
 use ensemble_contract::builtin;
 use ensemble_protocol::v1::{self, csv_file, submit_job_request};
@@ -106,7 +106,7 @@ async fn submit(
     let mut csv_files = Vec::with_capacity(inputs.len());
     for (number, input) in inputs.iter().enumerate() {
         let source = match input {
-            Input::File(file) if args.by_path => csv_file::Source::Path(file.canonical.display().to_string()),
+            Input::File(file) if args.by_path => csv_file::Source::Path(file.canonical.to_string()),
             Input::Stdin if args.by_path => {
                 let error = anyhow::anyhow!("standard input has no path; leave --by-path out");
                 return Err(Failure::could_not_start(error));
@@ -194,10 +194,7 @@ fn print(output: OutputFormat, server: &str, job: &v1::Job) -> Result<(), Failur
 async fn upload(output: OutputFormat, remote: &Remote, input: &Input, id: String) -> Result<String, Failure> {
     let (source, total): (Box<dyn Read + Send>, u64) = match input {
         Input::Stdin => (Box::new(std::io::stdin()), 0),
-        Input::File(file) => {
-            let opened: File = file.open_at(0).map_err(Failure::could_not_start)?;
-            (Box::new(opened), file.size)
-        }
+        Input::File(file) => (file.open_at(0).map_err(Failure::could_not_start)?, file.size),
     };
     let bar = Bytes::new(is_shown(output) && total > 0);
     let upload = Upload { remote, id: id.clone(), file_name: input.name() };

@@ -9,7 +9,7 @@ use ensemble_worker::WorkerHandle;
 use crate::{
     cli::{Global, SupervisorArgs},
     exit::Failure,
-    node::{Signals, block_on, end_telemetry, end_workers, folders, init_telemetry, spawn_workers, supervisor_options},
+    node::{Signals, block_on, end_telemetry, end_workers, init_telemetry, roots, spawn_workers, supervisor_options},
     servers::Servers,
     settings::{Settings, StorePlace},
     stores::Stores,
@@ -33,7 +33,7 @@ async fn serve(settings: &Settings, alone: bool, workers: usize) -> Result<ExitC
     let options = DeskOptions {
         shard_bytes: settings.job.shard_bytes,
         record_limit_bytes: settings.job.record_limit_bytes,
-        roots: folders("supervisor.roots", &settings.supervisor.roots)?,
+        roots: roots("supervisor.roots", &settings.supervisor.roots)?,
         keep_uploads: Duration::from_millis(settings.supervisor.keep_uploads_ms),
     };
     // An address that is taken is told before a store is touched.

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use crate::{
     cli::{Global, WorkerArgs},
     exit::Failure,
-    node::{Signals, block_on, committer, end_telemetry, folders, init_telemetry},
+    node::{Signals, block_on, committer, end_telemetry, init_telemetry, roots},
     servers::{bind, serve_health},
     settings::{Settings, StorePlace},
     stores::Stores,
@@ -36,7 +36,7 @@ async fn work(settings: &Settings, validators: NonZeroUsize) -> Result<ExitCode,
     let mut signals = Signals::listen()?;
     let id = name(&settings.worker.id);
     let telemetry = init_telemetry(settings, "ensemble-worker", &id)?;
-    let roots = folders("worker.roots", &settings.worker.roots)?;
+    let roots = roots("worker.roots", &settings.worker.roots)?;
     // An address that is taken is told before a server is asked for anything.
     let http = match settings.worker.http_listen.as_str() {
         "" => None,
@@ -52,7 +52,7 @@ async fn work(settings: &Settings, validators: NonZeroUsize) -> Result<ExitCode,
         id: id.clone(),
         credit_bytes: settings.workers.credit_bytes,
         validators,
-        source_roots: roots.iter().map(|root| root.display().to_string()).collect(),
+        source_roots: roots.iter().map(ToString::to_string).collect(),
         committer: committer(&stores),
     };
     let (linked, is_linked) = watch::channel(false);

@@ -21,8 +21,8 @@ use crate::{
 
 const ROWS: &str = "--rows 6000 --duplicates 0.1 --bad 0.02 --seed 9";
 /// Asserts that a store has the silver and gold of an undisturbed run over the same file.
-fn assert_like_a_run(place: &Place, store: &str, file: &str) {
-    let expected = place.json(&format!("run --store expected {file}"));
+pub(crate) fn assert_like_a_run(place: &Place, store: &str, files: &str) {
+    let expected = place.json(&format!("run --store expected {files}"));
     let silver = |store: &str, to: &str| {
         let run = place.run(&format!("export silver --store {store} --to {to}"));
         assert_eq!(run.code, Some(0), "{}", run.err);

@@ -35,6 +35,8 @@ by_score = { by = ["score/10"], measures = ["score"] }
 /// A directory with files and stores, gone at the end.
 pub(crate) struct Place {
     dir: tempfile::TempDir,
+    /// What every command finds in its environment.
+    pub(crate) environment: Vec<(&'static str, String)>,
 }
 
 /// What a command did.
@@ -57,7 +59,12 @@ pub(crate) struct Running {
 
 impl Place {
     pub(crate) fn new() -> Self {
-        Self { dir: tempfile::tempdir().unwrap() }
+        Self { dir: tempfile::tempdir().unwrap(), environment: Vec::new() }
+    }
+
+    #[allow(dead_code, reason = "not all suites need one")]
+    pub(crate) fn with_environment(environment: impl Into<Vec<(&'static str, String)>>) -> Self {
+        Self { environment: environment.into(), ..Self::new() }
     }
 
     /// A place that has the contract [`THINGS`] as `things.toml`.
@@ -137,6 +144,7 @@ impl Place {
     pub(crate) fn command(&self, arguments: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ensemble"));
         command.current_dir(self.dir.path()).env_remove("ENSEMBLE_CONFIG").env("ENSEMBLE__WORKERS__COUNT", "2");
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.args(arguments.split_whitespace());
         command
     }

@@ -11,6 +11,7 @@ use std::{
 
 use ensemble_testkit::{
     mongo_proxy::{Fault, MongoProxy, Rule, Turn, When},
+    object_server::ObjectServer,
     tcp_proxy::{Gate, TcpProxy},
 };
 
@@ -139,6 +140,15 @@ fn workers_that_are_killed_are_replaced_by_others() {
     cluster.assert_ended_well(&mut client);
 }
 
+/// How many leases there were, and how many of them brought no bytes.
+fn leases(supervisor: &Supervisor) -> [u64; 2] {
+    let measures = supervisor.http("/metrics");
+    ["ensemble_leases_total ", "ensemble_leases_without_bytes_total "].map(|name| {
+        let line = measures.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name}: {measures}"));
+        line[name.len()..].trim().parse().unwrap()
+    })
+}
+
 #[test]
 fn workers_read_the_files_that_they_share_with_the_supervisor_themselves() {
     let cluster = Cluster::new();
@@ -149,16 +159,38 @@ fn workers_read_the_files_that_they_share_with_the_supervisor_themselves() {
     let _both = ["a", "b"].map(|name| Worker::start(&cluster, name, &workers));
     let job = cluster.place.json(&format!("submit csv tracks.csv {SHARDS} --by-path --wait --server {public}"));
     assert_eq!(job["state"], "succeeded", "{job}");
-    let measures = supervisor.http("/metrics");
-    let leases = |name: &str| {
-        let line = measures.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name}: {measures}"));
-        line[name.len()..].trim().parse::<u64>().unwrap()
-    };
-    assert!(leases("ensemble_leases_total ") >= job["shards"].as_u64().unwrap());
-    assert_eq!(leases("ensemble_leases_without_bytes_total "), leases("ensemble_leases_total "));
+    let [leases, without_bytes] = leases(&supervisor);
+    assert!(leases >= job["shards"].as_u64().unwrap());
+    assert_eq!(without_bytes, leases);
     let verified = cluster.place.json(&format!("verify --server {public}"));
     let checks = verified["checks"].as_array().unwrap();
     assert!(checks.len() == 7 && checks.iter().all(|check| check["outcome"] == "holds"), "{verified}");
+    assert_same_answer(&cluster.place, &cluster.servers.options(), "tracks.csv");
+}
+
+#[test]
+fn workers_read_objects_themselves_and_are_sent_what_they_may_not_read() {
+    let mut cluster = Cluster::new();
+    let objects = ObjectServer::start().unwrap();
+    objects.put("catalogue", "tracks.csv", std::fs::read(cluster.place.path("tracks.csv")).unwrap());
+    cluster.place.environment = objects.environment().into();
+    let roots = "roots = \"s3://catalogue\"\n";
+    let shared = SETTINGS.replace("[supervisor]\n", &format!("[supervisor]\n{roots}")) + "[worker]\n" + roots;
+    cluster.place.write("settings.toml", shared);
+    let supervisor = cluster.supervisor();
+    let [public, workers, _] = supervisor.addresses.clone().map(|a| http(&a));
+    let _reader = Worker::start(&cluster, "reader", &workers);
+    cluster.place.environment.push(("AWS_ACCESS_KEY_ID", "somebody".to_owned()));
+    let _other = Worker::start(&cluster, "other", &workers);
+    cluster.place.environment.pop();
+    let submit = format!("submit csv s3://catalogue/tracks.csv {SHARDS} --by-path --wait --server {public}");
+    let job = cluster.place.json(&submit);
+    assert_eq!(job["state"], "succeeded", "{job}");
+    let [leases, without_bytes] = leases(&supervisor);
+    assert!(0 < without_bytes && without_bytes < leases, "{without_bytes} of {leases} leases brought no bytes");
+    let verified = cluster.place.json(&format!("verify --server {public}"));
+    let checks = verified["checks"].as_array().unwrap();
+    assert!(checks.iter().all(|check| check["outcome"] == "holds"), "{verified}");
     assert_same_answer(&cluster.place, &cluster.servers.options(), "tracks.csv");
 }
 

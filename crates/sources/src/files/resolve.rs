@@ -2,25 +2,26 @@
 
 use std::{
     collections::{HashMap, hash_map::Entry},
-    os::unix::ffi::OsStrExt,
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use ensemble_store::Position;
 use glob::{MatchOptions, glob_with};
 
 use super::{Input, SourceFile};
-use crate::SourceError;
+use crate::{Location, SourceError, objects};
 
+/// What makes an argument a pattern.
+pub(crate) const WILD: [char; 3] = ['*', '?', '['];
 /// As a shell matches: `*` neither crosses directories nor takes hidden files.
-const MATCH: MatchOptions =
+pub(crate) const MATCH: MatchOptions =
     MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
 
 /// The inputs that a command line names, in its order.
 ///
-/// An argument is `-` (standard input, which has to stand alone), the path of a file, or a pattern with `*`, `?` or
-/// `[…]`, which stands for all its matches, sorted by bytes. A file whose name looks like a pattern is that file. Every
-/// file has to be there and to be readable, and each only once.
+/// An argument is `-` (standard input, which has to stand alone), the path of a file, the URL of an object (`s3://…`), or
+/// a pattern of either with `*`, `?` or `[…]`, which stands for all its matches, sorted by bytes. A file whose name looks
+/// like a pattern is that file. Every file has to be there and to be readable, and each only once. Blocking.
 pub fn resolve(args: &[String]) -> Result<Vec<Input>, SourceError> {
     if args.is_empty() {
         return Err(SourceError::NoInput);
@@ -40,25 +41,35 @@ pub fn resolve(args: &[String]) -> Result<Vec<Input>, SourceError> {
     Ok(files.into_iter().map(Input::File).collect())
 }
 
-fn expand(arg: &str, paths: &mut Vec<PathBuf>) -> Result<(), SourceError> {
-    if !arg.contains(['*', '?', '[']) || Path::new(arg).exists() {
-        paths.push(arg.into());
+fn expand(arg: &str, paths: &mut Vec<String>) -> Result<(), SourceError> {
+    let is_url = Location::is_url(arg);
+    if !arg.contains(WILD) || (!is_url && Path::new(arg).exists()) {
+        paths.push(arg.to_owned());
         return Ok(());
     }
-    let matches =
-        glob_with(arg, MATCH).map_err(|e| SourceError::BadPattern { pattern: arg.to_owned(), reason: e.msg })?;
-    let mut found = Vec::new();
-    for path in matches {
-        found.push(
-            path.map_err(|e| SourceError::Unreadable { path: e.path().display().to_string(), source: e.into() })?,
-        );
-    }
+    let mut found = if is_url { matching_objects(arg)? } else { matching_files(arg)? };
     if found.is_empty() {
         return Err(SourceError::NoMatch { pattern: arg.to_owned() });
     }
-    found.sort_by(|a, b| a.as_os_str().as_bytes().cmp(b.as_os_str().as_bytes()));
     paths.append(&mut found);
     Ok(())
+}
+
+fn matching_objects(pattern: &str) -> Result<Vec<String>, SourceError> {
+    Ok(objects::list(pattern)?.iter().map(ToString::to_string).collect())
+}
+
+fn matching_files(pattern: &str) -> Result<Vec<String>, SourceError> {
+    let bad = |e: glob::PatternError| SourceError::BadPattern { pattern: pattern.to_owned(), reason: e.msg };
+    let mut found = Vec::new();
+    for path in glob_with(pattern, MATCH).map_err(bad)? {
+        let path =
+            path.map_err(|e| SourceError::Unreadable { path: e.path().display().to_string(), source: e.into() })?;
+        let not_utf8 = |path: std::ffi::OsString| SourceError::PathNotUtf8 { path: path.display().to_string() };
+        found.push(path.into_os_string().into_string().map_err(not_utf8)?);
+    }
+    found.sort();
+    Ok(found)
 }
 
 fn refuse_repeats(files: &[SourceFile]) -> Result<(), SourceError> {
@@ -69,8 +80,8 @@ fn refuse_repeats(files: &[SourceFile]) -> Result<(), SourceError> {
                 entry.insert(&file.path);
             }
             Entry::Occupied(entry) => {
-                let first = entry.get().display().to_string();
-                return Err(SourceError::Twice { first, second: file.path.display().to_string() });
+                let first = (*entry.get()).clone();
+                return Err(SourceError::Twice { first, second: file.path.clone() });
             }
         }
     }

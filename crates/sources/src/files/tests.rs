@@ -74,7 +74,7 @@ fn more_files_than_a_job_can_number_are_refused() {
 fn a_change_of_size_or_time_is_noticed() {
     let folder = Folder::new(&["a.csv"]);
     let path = folder.path("a.csv");
-    let file = SourceFile::inspect(&path).unwrap();
+    let file = SourceFile::inspect(path.to_str().unwrap()).unwrap();
     assert_eq!(file.size, 4);
     assert_eq!(file.changed().unwrap(), None);
 
@@ -94,7 +94,7 @@ fn a_change_of_size_or_time_is_noticed() {
 #[test]
 fn a_file_is_read_from_any_offset() {
     let folder = Folder::new(&["a.csv"]);
-    let file = SourceFile::inspect(&folder.path("a.csv")).unwrap();
+    let file = SourceFile::inspect(folder.path("a.csv").to_str().unwrap()).unwrap();
     assert_eq!(io::read_to_string(file.open_at(2).unwrap()).unwrap(), "1\n");
     assert_eq!(io::read_to_string(file.open_at(9).unwrap()).unwrap(), "");
 }

@@ -17,7 +17,6 @@ mod workers;
 
 use std::{
     collections::HashMap,
-    path::PathBuf,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -32,6 +31,7 @@ use ensemble_protocol::{
         worker_service_server::WorkerServiceServer,
     },
 };
+use ensemble_sources::Location;
 use ensemble_store::{JobId, Store, StoreError};
 use tokio::sync::watch;
 use tokio_stream::Stream;
@@ -60,8 +60,8 @@ pub struct DeskOptions {
     pub shard_bytes: u64,
     /// A longer record is rejected.
     pub record_limit_bytes: u64,
-    /// Jobs may name files below these folders, whose paths are canonical.
-    pub roots: Vec<PathBuf>,
+    /// Jobs may name files and objects below these places; folders by their absolute paths without links.
+    pub roots: Vec<Location>,
     /// An upload that no job has taken within this time is deleted.
     pub keep_uploads: Duration,
 }

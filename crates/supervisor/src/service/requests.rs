@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use ensemble_contract::{Contract, builtin, builtin_names};
 use ensemble_protocol::{MAX_SHARD_BYTES, Refusal, v1};
-use ensemble_sources::{SourceFile, csv::Head};
+use ensemble_sources::{Location, SourceFile, csv::Head};
 use ensemble_store::{DocumentKind, ErrorClass, JobId, Store};
 use serde::{Deserialize, Serialize};
 use tonic::Status;
@@ -144,7 +144,7 @@ impl Desk {
                 Some(v1::csv_file::Source::Path(path)) => {
                     let (path, options) = (path.clone(), self.options.clone());
                     let read = tokio::task::spawn_blocking(move || look_at_path(&path, &options, limit));
-                    looked.push(read.await.map_err(|e| Refusal::Internal.status(e))?.map_err(wrong)?);
+                    looked.push(read.await.map_err(|e| Refusal::Internal.status(e))??);
                 }
                 Some(v1::csv_file::Source::UploadId(id)) => {
                     uploads::check_name(id).map_err(|e| wrong(e.to_string()))?;
@@ -178,20 +178,28 @@ pub(super) fn contract(request: &v1::SubmitJobRequest) -> Result<Contract, Statu
 }
 
 /// Blocking.
-fn look_at_path(path: &str, options: &DeskOptions, limit: usize) -> Result<Looked, String> {
+fn look_at_path(path: &str, options: &DeskOptions, limit: usize) -> Result<Looked, Status> {
     // What lies outside is nobody's business: not even whether it is there.
-    let canonical = Path::new(path).canonicalize();
-    if !canonical.as_ref().is_ok_and(|path| options.roots.iter().any(|root| path.starts_with(root))) {
-        let roots: Vec<_> = options.roots.iter().map(|root| root.display().to_string()).collect();
+    let location = if Location::is_url(path) {
+        path.parse().ok()
+    } else {
+        Path::new(path).canonicalize().ok().map(Location::File)
+    };
+    if !location.is_some_and(|location| options.roots.iter().any(|root| location.is_below(root))) {
+        let roots: Vec<_> = options.roots.iter().map(ToString::to_string).collect();
         let roots = if roots.is_empty() { "there is none".to_owned() } else { roots.join(", ") };
-        return Err(format!(
-            "{path} is not below a folder of the setting supervisor.roots ({roots}); upload it instead"
-        ));
+        let message =
+            format!("{path} is not below a place of the setting supervisor.roots ({roots}); upload it instead");
+        return Err(Refusal::InvalidField("csv_files").status(message));
     }
-    let file = SourceFile::inspect(Path::new(path)).map_err(|e| e.to_string())?;
-    let opened = file.open_at(0).map_err(|e| e.to_string())?;
-    let head = Head::read(path, opened, limit).map_err(|e| e.to_string())?;
-    Ok(Looked { head, file: Some(file), upload: None })
+    let looked = SourceFile::inspect(path).and_then(|file| {
+        let head = Head::read(path, file.open_at(0)?, limit)?;
+        Ok(Looked { head, file: Some(file), upload: None })
+    });
+    looked.map_err(|e| match e.class() {
+        ErrorClass::Transient => Refusal::Unavailable.status(e),
+        _ => Refusal::InvalidField("csv_files").status(e),
+    })
 }
 
 async fn look_at_upload(store: Arc<dyn Store>, id: &str, limit: usize) -> Result<Looked, Status> {
