@@ -170,7 +170,7 @@ impl KafkaLog {
             Ok(()) => tokio::time::timeout_at(deadline.into(), deliveries.all_answered()).await,
             Err(_) => Ok(()),
         };
-        let timed_out = |u: &Undelivered| u.code == RDKafkaErrorCode::MessageTimedOut;
+        let timed_out = |u: &Undelivered| u.code == Some(RDKafkaErrorCode::MessageTimedOut);
         // A queue that stays full, answers that do not come, or events that were never taken.
         let in_vain = matches!(sent, Err(EventsError::Unavailable(_)))
             || answered.is_err()
@@ -180,7 +180,8 @@ impl KafkaLog {
         }
         sent?;
         if let Some(undelivered) = deliveries.undelivered() {
-            let undelivered = Undelivered { code: session.cause(undelivered.code), ..undelivered.clone() };
+            let code = undelivered.code.map(|code| session.cause(code));
+            let undelivered = Undelivered { code, ..undelivered.clone() };
             return Err(fault::not_delivered(&undelivered, shard, u64::from(self.options.max_message_bytes)));
         }
         answered.map_err(|_| {

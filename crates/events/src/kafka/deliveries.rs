@@ -15,7 +15,8 @@ use tokio::sync::Notify;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Undelivered {
     pub(super) topic: String,
-    pub(super) code: RDKafkaErrorCode,
+    /// What was said of it; `None`: that it was delivered, and not where to.
+    pub(super) code: Option<RDKafkaErrorCode>,
 }
 
 /// Counts the events of one append that are on their way. The sender and the client library's callback share it; the

@@ -49,14 +49,17 @@ pub(super) fn not_sent(code: RDKafkaErrorCode, topic: &str, sending: &Sending<'_
     if code == RDKafkaErrorCode::QueueFull {
         return EventsError::Unavailable("the brokers take events too slowly, so the queue stays full".to_owned());
     }
-    let undelivered = Undelivered { topic: topic.to_owned(), code };
+    let undelivered = Undelivered { topic: topic.to_owned(), code: Some(code) };
     not_delivered(&undelivered, sending.events.shard, sending.max_message_bytes)
 }
 
 /// The brokers did not take an event, or not in time.
 pub(super) fn not_delivered(undelivered: &Undelivered, shard: ShardId, limit: u64) -> EventsError {
     let Undelivered { topic, code } = undelivered;
-    match *code {
+    let Some(code) = *code else {
+        return EventsError::Unavailable(format!("topic {topic}: an event was acknowledged without a place"));
+    };
+    match code {
         RDKafkaErrorCode::MessageSizeTooLarge | RDKafkaErrorCode::InvalidMessageSize => {
             EventsError::MessageTooLarge { shard, topic: topic.clone(), limit }
         }

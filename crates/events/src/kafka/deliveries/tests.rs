@@ -3,7 +3,7 @@ use std::{sync::Arc, time::Duration};
 use super::*;
 
 fn undelivered(code: RDKafkaErrorCode) -> Undelivered {
-    Undelivered { topic: "t".into(), code }
+    Undelivered { topic: "t".into(), code: Some(code) }
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! What an append makes of faults.
 
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::conformance::large_shard;
 
@@ -87,6 +89,30 @@ async fn a_lost_answer_loses_nothing() {
     brokers.refuse(RDKafkaRespErr::RD_KAFKA_RESP_ERR__TRANSPORT);
     log.append(sample_shard(1, 1, 50).into()).await.unwrap();
     assert_eq!(brokers.place().read_all(&*log).await, [sample_shard(1, 0, 1), sample_shard(1, 1, 50)]);
+}
+
+/// As a broker answers that is just about to take a new partition on: no to the first batch, and yes to the one that came
+/// right behind it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_that_was_refused_is_not_acknowledged_by_the_next_one() {
+    let brokers = Brokers::with_topics();
+    let log = KafkaLog::open(brokers.options()).await.unwrap();
+    log.append(sample_shard(1, 0, 3).into()).await.unwrap();
+    // The second one is on its way before the first one's answer.
+    brokers.tell(|mock| mock.broker_round_trip_time(1, Duration::from_millis(300)).unwrap());
+    brokers.refuse(RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION);
+    let first = tokio::spawn({
+        let log = log.clone();
+        async move { log.append(sample_shard(1, 1, 1).into()).await }
+    });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    log.append(sample_shard(1, 2, 1).into()).await.unwrap();
+    let error = first.await.unwrap().unwrap_err();
+    assert_eq!(error.class(), ErrorClass::Transient, "{error}");
+    assert!(error.to_string().contains("acknowledged without a place"), "{error}");
+    append_until(&log, sample_shard(1, 1, 1)).await;
+    let found: BTreeSet<_> = brokers.place().read_all(&*log).await.iter().map(|events| events.shard.number).collect();
+    assert_eq!(found, BTreeSet::from([0, 1, 2]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
