@@ -81,9 +81,8 @@ impl ProducerContext<NoCustomPartitioner> for Context {
     fn delivery(&self, result: &DeliveryResult<'_>, deliveries: Arc<Deliveries>) {
         let undelivered = |topic: &str, code| deliveries.fail(Undelivered { topic: topic.to_owned(), code });
         match result {
-            // A batch that a broker refused counts as delivered to the client library once a later one of the partition
-            // is accepted. But a broker that knows nothing of a producer accepts whichever batch comes first, so the one
-            // before may be on no broker: only what has a place is there (confluent-kafka-go, issue 921).
+            // To the client library a batch that was refused counts as delivered once a later one of the partition is
+            // accepted, which does not follow (confluent-kafka-go, issue 921): only what has a place is there.
             Ok(message) if message.offset() < 0 => undelivered(message.topic(), None),
             Ok(_) => {
                 self.acknowledged.fetch_add(1, Ordering::Relaxed);

@@ -9,6 +9,7 @@ use std::{
 };
 
 use rdkafka::{
+    config::ClientConfig,
     error::{KafkaError, KafkaResult, RDKafkaErrorCode},
     metadata::Metadata,
     producer::{BaseRecord, Producer, ThreadedProducer},
@@ -69,8 +70,12 @@ pub(super) struct Sending<'a> {
 impl Session {
     /// A new producer. It says nothing about the brokers, which it reaches by and by.
     pub(super) fn open(options: &KafkaOptions, trouble: Arc<Trouble>) -> Result<Self, EventsError> {
+        Self::create(&config::producer(options), trouble)
+    }
+
+    pub(super) fn create(config: &ClientConfig, trouble: Arc<Trouble>) -> Result<Self, EventsError> {
         let context = Context { trouble, ..Context::default() };
-        let producer = config::producer(options).create_with_context(context).map_err(|e| fault::refused_config(&e))?;
+        let producer = config.create_with_context(context).map_err(|e| fault::refused_config(&e))?;
         Ok(Self { producer: Parting::new(producer), given_up: AtomicBool::new(false) })
     }
 
