@@ -49,6 +49,14 @@ pub enum SourceError {
         /// Why not.
         source: io::Error,
     },
+    /// A pattern would have to be compared with more keys than it may.
+    #[error("there are more than {most} objects below {folder}; write more of the keys before the first * ? [")]
+    TooManyObjects {
+        /// What they lie below.
+        folder: String,
+        /// How many there may be.
+        most: usize,
+    },
     /// The argument looks like a URL and is none that can be read.
     #[error("{url} cannot be read: {reason}")]
     BadUrl {
@@ -72,7 +80,7 @@ pub enum SourceError {
         reason: &'static str,
     },
     /// The pattern matches nothing.
-    #[error("no file matches {pattern}; check the pattern")]
+    #[error("no file matches {pattern}; check the pattern, and quote * ? [ ] in a name as [*] [?] [[] []]")]
     NoMatch {
         /// The argument.
         pattern: String,

@@ -21,7 +21,7 @@ pub(crate) use resolve::{MATCH, WILD};
 use crate::{
     Location, ObjectUrl, SourceError,
     location::open_file,
-    objects::{self, ObjectReader},
+    objects::{self, ObjectInfo, ObjectReader},
 };
 
 /// One input of a job.
@@ -123,10 +123,13 @@ impl SourceFile {
     }
 
     fn inspect_object(url: ObjectUrl) -> Result<Self, SourceError> {
-        let path = url.to_string();
-        let info = objects::head(&url).map_err(|e| SourceError::open(&path, e))?;
-        let objects::ObjectInfo { size, modified_us, etag } = info;
-        Ok(Self { path, canonical: Location::Object(url), size, modified_us, etag })
+        let info = objects::head(&url).map_err(|e| SourceError::open(&url.to_string(), e))?;
+        Ok(Self::of_object(url, info))
+    }
+
+    fn of_object(url: ObjectUrl, info: ObjectInfo) -> Self {
+        let ObjectInfo { size, modified_us, etag } = info;
+        Self { path: url.to_string(), canonical: Location::Object(url), size, modified_us, etag }
     }
 
     /// What has changed since; `None` where nothing has. To be asked behind each file and at intervals. Blocking.

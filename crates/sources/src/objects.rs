@@ -28,18 +28,25 @@ use object_store::{
     BackoffConfig, ClientOptions, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, RetryConfig,
     aws::AmazonS3Builder,
 };
-use tokio::runtime::{Builder, Runtime};
+use tokio::{
+    runtime::{Builder, Runtime},
+    task::AbortHandle,
+};
 
 pub use self::url::ObjectUrl;
 use crate::SourceError;
 
 /// What one request asks for: large enough that the time between requests does not count, and two of them in memory (one
 /// that is read, one that is on its way) are little beside what a supervisor reads ahead.
-const WINDOW_BYTES: u64 = 8 << 20;
+const WINDOW_BYTES: u64 = 4 << 20;
 /// What the first request asks for where only a beginning may be wanted; each one after it asks for four times as much.
 const FIRST_WINDOW_BYTES: u64 = 256 << 10;
-/// How long one question may take with all its repeats, a window included.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long one question may take with all its repeats, a window included: 35 KB a second are enough.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// How long a store may say nothing.
+const SILENCE: Duration = Duration::from_secs(20);
+/// How long it is asked again.
+const RETRY: Duration = Duration::from_secs(60);
 /// How many objects a pattern may have to be compared with.
 const MAX_LISTED: usize = 1_000_000;
 
@@ -53,45 +60,57 @@ static RUNTIME: LazyLock<io::Result<Runtime>> = LazyLock::new(|| {
 pub(crate) struct ObjectInfo {
     /// In bytes.
     pub(crate) size: u64,
-    /// When it was written, in microseconds since the Unix epoch.
+    /// When it was written, in microseconds since the Unix epoch; whole seconds, as not every answer has more.
     pub(crate) modified_us: i64,
     /// What identifies its content, where the store says it.
     pub(crate) etag: Option<String>,
 }
 
+impl From<ObjectMeta> for ObjectInfo {
+    fn from(ObjectMeta { size, last_modified, e_tag, .. }: ObjectMeta) -> Self {
+        Self { size, modified_us: last_modified.timestamp().saturating_mul(1_000_000), etag: e_tag }
+    }
+}
+
 /// Looks at an object. Blocking.
 pub(crate) fn head(url: &ObjectUrl) -> io::Result<ObjectInfo> {
     let (store, key) = (bucket(url.bucket())?, url.key().clone());
-    let ObjectMeta { size, last_modified, e_tag, .. } =
-        ask(async move { store.head(&key).await.map_err(into_io) })?.recv()?;
-    Ok(ObjectInfo { size, modified_us: last_modified.timestamp_micros(), etag: e_tag })
+    let meta = ask(async move { in_time(store.head(&key)).await })?.recv()?;
+    Ok(meta.into())
 }
 
 /// The objects that a pattern with `*`, `?` or `[…]` stands for, sorted by bytes. Blocking.
-pub(crate) fn list(pattern: &str) -> Result<Vec<ObjectUrl>, SourceError> {
+pub(crate) fn list(pattern: &str) -> Result<Vec<(ObjectUrl, ObjectInfo)>, SourceError> {
     let (folder, matcher) = ObjectUrl::pattern(pattern)?;
     let unreadable = |source| SourceError::ObjectUnreadable { url: pattern.to_owned(), source };
     let store = bucket(folder.bucket()).map_err(unreadable)?;
-    let name = folder.bucket().to_owned();
-    let mut found = ask(async move {
+    let (name, prefix) = (folder.bucket().to_owned(), (!folder.key().is_root()).then(|| folder.key().clone()));
+    let (mut found, seen) = ask(async move {
         let (mut found, mut seen) = (Vec::new(), 0);
-        let mut listed = store.list((!folder.key().is_root()).then(|| folder.key()));
-        while let Some(meta) = listed.try_next().await.map_err(into_io)? {
+        let mut listed = store.list(prefix.as_ref());
+        while let Some(meta) = in_time(listed.try_next()).await? {
             seen += 1;
-            if matcher(meta.location.as_ref()) {
-                found.push(meta.location);
+            // Nothing is what folders are marked with.
+            if meta.size > 0 && matcher(meta.location.as_ref()) {
+                found.push(meta);
             }
-            if seen >= MAX_LISTED || found.len() > Position::MAX_FILES {
-                let message = format!("it stands for more than {} objects of {seen} and more", Position::MAX_FILES);
-                return Err(io::Error::new(io::ErrorKind::QuotaExceeded, message));
+            if seen > MAX_LISTED || found.len() > Position::MAX_FILES {
+                break;
             }
         }
-        Ok(found)
+        Ok((found, seen))
     })
     .and_then(|answer| answer.recv())
     .map_err(unreadable)?;
-    found.sort();
-    Ok(found.into_iter().map(|key| ObjectUrl::new(name.clone(), key)).collect())
+    if found.len() > Position::MAX_FILES {
+        return Err(SourceError::TooManyFiles { count: found.len(), most: Position::MAX_FILES });
+    }
+    if seen > MAX_LISTED {
+        return Err(SourceError::TooManyObjects { folder: folder.to_string(), most: MAX_LISTED });
+    }
+    found.sort_by(|a, b| a.location.cmp(&b.location));
+    let url = |key: &object_store::path::Path| ObjectUrl::new(name.clone(), key.clone());
+    Ok(found.into_iter().map(|meta| (url(&meta.location), meta.into())).collect())
 }
 
 /// Reads a range of an object, a window at a time, with the next one on its way.
@@ -143,10 +162,8 @@ impl ObjectReader {
         }
         let (from, key, if_match) = (Arc::clone(&self.from), self.key.clone(), self.etag.clone());
         let options = GetOptions { range: Some(GetRange::Bounded(range)), if_match, ..GetOptions::default() };
-        self.coming = Some(ask(async move {
-            let part = from.get_opts(&key, options).await.map_err(into_io)?;
-            part.bytes().await.map_err(into_io)
-        })?);
+        let get = async move { from.get_opts(&key, options).await?.bytes().await };
+        self.coming = Some(ask(in_time(get))?);
         Ok(())
     }
 }
@@ -164,27 +181,40 @@ impl Read for ObjectReader {
     }
 }
 
-/// An answer that is on its way.
-struct Answer<T>(Receiver<io::Result<T>>);
+/// An answer that is on its way. Whoever drops it wants it no more.
+struct Answer<T> {
+    said: Receiver<io::Result<T>>,
+    question: AbortHandle,
+}
 
 impl<T> Answer<T> {
     /// Waits for it. Blocking, for the patience of a question at most.
     fn recv(self) -> io::Result<T> {
-        self.0.recv().unwrap_or_else(|_| Err(io::Error::other("the request ended without an answer")))
+        self.said.recv().unwrap_or_else(|_| Err(io::Error::other("the request ended without an answer")))
+    }
+}
+
+impl<T> Drop for Answer<T> {
+    fn drop(&mut self) {
+        self.question.abort();
     }
 }
 
 /// Asks on the thread of this module.
 fn ask<T: Send + 'static>(question: impl Future<Output = io::Result<T>> + Send + 'static) -> io::Result<Answer<T>> {
     let runtime = RUNTIME.as_ref().map_err(|e| io::Error::new(e.kind(), e.to_string()))?;
-    let (answer, answered) = sync_channel(1);
-    runtime.spawn(async move {
-        let late = || io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {PATIENCE:?}"));
-        let said = tokio::time::timeout(PATIENCE, question).await.unwrap_or_else(|_| Err(late()));
+    let (say, said) = sync_channel(1);
+    let question = runtime.spawn(async move {
         // Whoever asked may have gone.
-        let _ = answer.send(said);
+        let _ = say.send(question.await);
     });
-    Ok(Answer(answered))
+    Ok(Answer { said, question: question.abort_handle() })
+}
+
+/// An answer of a store, or that it took too long.
+async fn in_time<T>(answer: impl Future<Output = object_store::Result<T>>) -> io::Result<T> {
+    let late = || io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {PATIENCE:?}"));
+    tokio::time::timeout(PATIENCE, answer).await.map_err(|_| late())?.map_err(into_io)
 }
 
 /// The client for one bucket; a process has one of each, which keeps its connections.
@@ -202,12 +232,13 @@ fn open(name: &str) -> object_store::Result<object_store::aws::AmazonS3> {
     // Whoever was first has chosen.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let backoff = BackoffConfig { max_backoff: Duration::from_secs(2), ..BackoffConfig::default() };
-    let retry = RetryConfig { backoff, max_retries: 10, retry_timeout: Duration::from_secs(20) };
-    let client = ClientOptions::new().with_connect_timeout(Duration::from_secs(5));
+    let retry = RetryConfig { backoff, max_retries: 30, retry_timeout: RETRY };
+    // However long a window takes, as long as something comes.
+    let client = ClientOptions::new().with_connect_timeout(Duration::from_secs(5)).with_timeout_disabled();
     AmazonS3Builder::from_env()
         .with_bucket_name(name)
         // Only an endpoint that names http:// itself is spoken to in plain text.
-        .with_client_options(client.with_allow_http(true))
+        .with_client_options(client.with_read_timeout(SILENCE).with_allow_http(true))
         .with_retry(retry)
         .build()
 }

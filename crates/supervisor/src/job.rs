@@ -23,7 +23,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use crate::{
     AggregatorHandle, Aside, Ending, JobRecord, JobState, JobStatus, Next, Office, ShardTable, SupervisorError,
     SupervisorOptions, Trouble,
-    planner::{Planned, Window},
+    planner::{Planned, SOURCE_REST, Window},
     session::Offer,
     supervisor::SupervisorMsg,
     table::SessionId,
@@ -50,6 +50,8 @@ pub(crate) struct JobActorState {
     permits: FxHashMap<u32, OwnedSemaphorePermit>,
     breaker: Breaker,
     patience: Arc<Patience>,
+    /// Why the source cannot be read for now.
+    source_trouble: Option<String>,
     /// The supervisor was told that there is nothing to lease.
     dry: bool,
     leasing: bool,
@@ -109,6 +111,10 @@ impl JobActorState {
         match message {
             JobMsg::Planned(planned) => self.planned(planned).await,
             JobMsg::Fetched(number, bytes) => self.fetched(number, bytes).await,
+            JobMsg::FetchAgain(number) => {
+                self.fetch(number);
+                Ok(())
+            }
             JobMsg::Take(offer) => self.take(offer).await,
             JobMsg::Settled(entry) => self.settled(&entry).await,
             JobMsg::GivenUp(number, aside) => self.given_up(number, aside).await,
@@ -144,6 +150,7 @@ impl JobActorState {
     async fn planned(&mut self, planned: Planned) -> Result<(), SupervisorError> {
         match planned {
             Planned::Shard(shard, permit) => {
+                self.source_trouble = None;
                 let number = shard.plan.shard.number;
                 if self.table.plan(shard.plan.clone()) {
                     self.permits.insert(number, permit);
@@ -151,7 +158,12 @@ impl JobActorState {
                 }
                 Ok(())
             }
+            Planned::Waits(reason) => {
+                self.source_trouble = Some(reason);
+                Ok(())
+            }
             Planned::Ended(shards) => {
+                self.source_trouble = None;
                 self.table.source_ended(shards);
                 Ok(())
             }
@@ -164,7 +176,14 @@ impl JobActorState {
 
     async fn fetched(&mut self, number: u32, bytes: Result<Bytes, SupervisorError>) -> Result<(), SupervisorError> {
         match bytes {
-            Ok(bytes) => self.table.fetched(number, bytes),
+            Ok(bytes) => {
+                self.source_trouble = None;
+                self.table.fetched(number, bytes);
+            }
+            Err(SupervisorError::Source(e)) if e.class() == ErrorClass::Transient => {
+                self.source_trouble = Some(e.to_string());
+                drop(self.myself.send_after(SOURCE_REST, move || JobMsg::FetchAgain(number)));
+            }
             Err(SupervisorError::Source(e @ SourceError::Changed { .. })) => return self.fail(e.to_string()).await,
             Err(e) => return Err(e),
         }
@@ -366,10 +385,11 @@ impl JobActorState {
         });
     }
 
-    /// What the job waits for: what its shards failed of, or the store.
+    /// What the job waits for: what its shards failed of, its source, or the store.
     fn stalled(&self) -> Option<String> {
         let by_shards = self.breaker.reason().filter(|_| !self.over).map(str::to_owned);
-        by_shards.or_else(|| self.patience.stalled().borrow().clone())
+        let by_source = || self.source_trouble.clone().filter(|_| !self.over);
+        by_shards.or_else(by_source).or_else(|| self.patience.stalled().borrow().clone())
     }
 
     fn mend(&mut self, trouble: Trouble) {

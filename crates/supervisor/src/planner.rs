@@ -3,14 +3,14 @@
 //! It reads ahead as far as the window has room, in bytes: each shard takes a permit with it that is given back when the
 //! shard goes to a worker.
 
-use std::{io::Read, sync::Arc};
+use std::{io::Read, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use ensemble_sources::{
     Change, PartError, SourceError, SourceFile,
     csv::{Cursor, PlannedShard, SplitOptions, Splitter},
 };
-use ensemble_store::{JobNumber, ShardId, ShardPlan, Store};
+use ensemble_store::{ErrorClass, JobNumber, ShardId, ShardKind, ShardPlan, Store};
 use tokio::{
     runtime::Handle,
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -18,6 +18,10 @@ use tokio::{
 
 use crate::{JobRecord, PinnedFile, PinnedUpload, Source, uploads};
 
+/// How long a source that cannot be read for now rests before it is tried again.
+pub(crate) const SOURCE_REST: Duration = Duration::from_secs(5);
+/// How often a resting planner looks whether anybody still wants its shards.
+const LOOK: Duration = Duration::from_millis(100);
 /// A permit of the window stands for this many bytes.
 const PERMIT_BYTES: u64 = 1024;
 
@@ -39,6 +43,15 @@ impl Window {
         self.permits.close();
     }
 
+    /// Lets time pass; `false` once closed. Blocking.
+    fn rest(&self, time: Duration) -> bool {
+        let begun = std::time::Instant::now();
+        while begun.elapsed() < time && !self.permits.is_closed() {
+            std::thread::park_timeout(LOOK);
+        }
+        !self.permits.is_closed()
+    }
+
     /// Waits for room; `None` once closed. A shard larger than the window takes all of it.
     fn acquire(&self, runtime: &Handle, bytes: u64) -> Option<OwnedSemaphorePermit> {
         let permits = u32::try_from(bytes.div_ceil(PERMIT_BYTES)).unwrap_or(u32::MAX).clamp(1, self.most);
@@ -52,6 +65,8 @@ pub(crate) enum Planned {
     Shard(PlannedShard, OwnedSemaphorePermit),
     /// The source has ended and has this many shards.
     Ended(u32),
+    /// The source cannot be read on for now, for this reason: it is tried again.
+    Waits(String),
     /// The source cannot be read on.
     Failed(SourceError),
 }
@@ -96,7 +111,7 @@ impl SourceReader {
     /// # Errors
     /// Where a file cannot be read, or is not what it was when the job began. Blocking.
     pub fn read(
-        mut self,
+        &mut self,
         after: Option<&ShardPlan>,
         from: u32,
         mut take: impl FnMut(PlannedShard) -> bool,
@@ -135,6 +150,11 @@ impl SourceReader {
         Ok(Some(at.next_shard.number))
     }
 
+    /// Whether its bytes can be read once more.
+    fn is_repeatable(&self) -> bool {
+        self.files.iter().all(|pinned| pinned.file.is_some() || pinned.upload.is_some())
+    }
+
     fn options(&self, pinned: &PinnedFile) -> SplitOptions {
         SplitOptions {
             shard_bytes: self.shard_bytes,
@@ -163,23 +183,39 @@ fn read_file(
 
 /// Runs the planner on a blocking thread; what it says goes to `say`, which answers `false` where nobody listens.
 pub(crate) fn spawn_planner(
-    reader: SourceReader,
-    after: Option<ShardPlan>,
-    from: u32,
+    mut reader: SourceReader,
+    mut after: Option<ShardPlan>,
+    mut from: u32,
     window: Window,
     say: impl Fn(Planned) -> bool + Send + 'static,
 ) {
     let runtime = Handle::current();
     tokio::task::spawn_blocking(move || {
-        let ended = reader.read(after.as_ref(), from, |shard| {
-            let permit = window.acquire(&runtime, shard.plan.length);
-            permit.is_some_and(|permit| say(Planned::Shard(shard, permit)))
-        });
-        match ended {
-            Ok(Some(shards)) => say(Planned::Ended(shards)),
-            Ok(None) => false,
-            Err(e) => say(Planned::Failed(e)),
-        };
+        loop {
+            let begin = after.clone();
+            let ended = reader.read(begin.as_ref(), from, |shard| {
+                let plan = shard.plan.clone();
+                let permit = window.acquire(&runtime, plan.length);
+                let taken = permit.is_some_and(|permit| say(Planned::Shard(shard, permit)));
+                from = plan.shard.number.saturating_add(u32::from(taken));
+                if taken && plan.kind != ShardKind::Piece {
+                    after = Some(plan);
+                }
+                taken
+            });
+            match ended {
+                Ok(Some(shards)) => say(Planned::Ended(shards)),
+                Ok(None) => false,
+                Err(e) if e.class() == ErrorClass::Transient && reader.is_repeatable() => {
+                    if say(Planned::Waits(e.to_string())) && window.rest(SOURCE_REST) {
+                        continue;
+                    }
+                    false
+                }
+                Err(e) => say(Planned::Failed(e)),
+            };
+            return;
+        }
     });
 }
 

@@ -35,6 +35,8 @@ const PAGE: usize = 3;
 pub enum ObjectFault {
     /// It is answered with 503.
     Unavailable,
+    /// It is answered with 403, as where credentials have run out.
+    Forbidden,
     /// Its answer breaks off in the middle.
     Cut,
 }
@@ -52,10 +54,13 @@ struct Shared {
     /// By bucket and key.
     objects: Mutex<BTreeMap<(String, String), Bytes>>,
     faults: Mutex<Vec<ObjectFault>>,
+    /// Nothing fails before so many requests for bytes were answered.
+    healthy: AtomicU64,
     /// What is stored once so many requests for bytes were answered.
     later: Mutex<Option<(u64, String, String, Bytes)>>,
     fired: AtomicU64,
     reads: AtomicU64,
+    looks: AtomicU64,
 }
 
 impl Shared {
@@ -118,9 +123,20 @@ impl ObjectServer {
         self.shared.faults().extend(std::iter::repeat_n(fault, times));
     }
 
+    /// The next so many requests for bytes fail so, once `reads` of them were answered.
+    pub fn fail_after(&self, reads: u64, times: usize, fault: ObjectFault) {
+        self.shared.healthy.store(reads, Ordering::Relaxed);
+        self.fail_next(times, fault);
+    }
+
     /// How many requests have failed on request.
     pub fn fired(&self) -> u64 {
         self.shared.fired.load(Ordering::Relaxed)
+    }
+
+    /// How often somebody has asked what an object is like.
+    pub fn looks(&self) -> u64 {
+        self.shared.looks.load(Ordering::Relaxed)
     }
 
     /// How many requests for bytes were answered.
@@ -148,6 +164,7 @@ async fn object(
     if !is_signed(&headers) {
         return StatusCode::FORBIDDEN.into_response();
     }
+    server.looks.fetch_add(u64::from(method == Method::HEAD), Ordering::Relaxed);
     let Some(bytes) = server.objects().get(&(bucket, key)).cloned() else {
         return StatusCode::NOT_FOUND.into_response();
     };
@@ -163,9 +180,11 @@ async fn object(
     let (length, range) = (bytes.len(), text(header::RANGE).and_then(|range| parse(range, bytes.len())));
     let Some(range) = range else { return StatusCode::RANGE_NOT_SATISFIABLE.into_response() };
     let part = bytes.slice(range.clone());
-    let fault = server.faults().pop();
+    let is_healthy = server.reads.load(Ordering::Relaxed) < server.healthy.load(Ordering::Relaxed);
+    let fault = if is_healthy { None } else { server.faults().pop() };
     server.fired.fetch_add(u64::from(fault.is_some()), Ordering::Relaxed);
     let body = match fault {
+        Some(ObjectFault::Forbidden) => return StatusCode::FORBIDDEN.into_response(),
         Some(ObjectFault::Unavailable) => return StatusCode::SERVICE_UNAVAILABLE.into_response(),
         Some(ObjectFault::Cut) => {
             let half = part.slice(..part.len() / 2);

@@ -42,8 +42,8 @@ pub(super) fn producer(options: &KafkaOptions) -> ClientConfig {
         .set("enable.idempotence", "true")
         .set("acks", "all")
         // A broker that knows nothing of a producer accepts whichever batch comes first, also the second one where it has
-        // just refused the first; so there is no second one before the first is through. With the library's own default
-        // little more is on its way: five messages a partition.
+        // just refused the first; so there is no second one before the first is through. What this costs: the partitions
+        // that a broker leads take turns, a batch (of up to a megabyte) a round trip.
         .set("max.in.flight.requests.per.connection", "1")
         .set("compression.type", "lz4")
         // As Java's clients place keys, so that other producers' topics can be joined by partition.

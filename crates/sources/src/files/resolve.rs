@@ -21,7 +21,7 @@ pub(crate) const MATCH: MatchOptions =
 ///
 /// An argument is `-` (standard input, which has to stand alone), the path of a file, the URL of an object (`s3://…`), or
 /// a pattern of either with `*`, `?` or `[…]`, which stands for all its matches, sorted by bytes. A file whose name looks
-/// like a pattern is that file. Every file has to be there and to be readable, and each only once. Blocking.
+/// like a pattern is that file; in a URL such a name has to be quoted. Empty objects match no pattern. Every file has to be there and to be readable, and each only once. Blocking.
 pub fn resolve(args: &[String]) -> Result<Vec<Input>, SourceError> {
     if args.is_empty() {
         return Err(SourceError::NoInput);
@@ -29,34 +29,52 @@ pub fn resolve(args: &[String]) -> Result<Vec<Input>, SourceError> {
     if args.iter().any(|arg| arg == "-") {
         return if args.len() == 1 { Ok(vec![Input::Stdin]) } else { Err(SourceError::StdinNotAlone) };
     }
-    let mut paths = Vec::new();
+    let mut named = Vec::new();
     for arg in args {
-        expand(arg, &mut paths)?;
+        expand(arg, &mut named)?;
     }
-    if paths.len() > Position::MAX_FILES {
-        return Err(SourceError::TooManyFiles { count: paths.len(), most: Position::MAX_FILES });
+    if named.len() > Position::MAX_FILES {
+        return Err(SourceError::TooManyFiles { count: named.len(), most: Position::MAX_FILES });
     }
-    let files = paths.iter().map(|path| SourceFile::inspect(path)).collect::<Result<Vec<_>, _>>()?;
+    let files = named.into_iter().map(Named::inspect).collect::<Result<Vec<_>, _>>()?;
     refuse_repeats(&files)?;
     Ok(files.into_iter().map(Input::File).collect())
 }
 
-fn expand(arg: &str, paths: &mut Vec<String>) -> Result<(), SourceError> {
-    let is_url = Location::is_url(arg);
-    if !arg.contains(WILD) || (!is_url && Path::new(arg).exists()) {
-        paths.push(arg.to_owned());
-        return Ok(());
-    }
-    let mut found = if is_url { matching_objects(arg)? } else { matching_files(arg)? };
-    if found.is_empty() {
-        return Err(SourceError::NoMatch { pattern: arg.to_owned() });
-    }
-    paths.append(&mut found);
-    Ok(())
+/// An input that an argument stands for.
+enum Named {
+    /// A path or a URL, which has to be looked at.
+    Name(String),
+    /// An object, as a listing has it.
+    Listed(SourceFile),
 }
 
-fn matching_objects(pattern: &str) -> Result<Vec<String>, SourceError> {
-    Ok(objects::list(pattern)?.iter().map(ToString::to_string).collect())
+impl Named {
+    fn inspect(self) -> Result<SourceFile, SourceError> {
+        match self {
+            Self::Name(name) => SourceFile::inspect(&name),
+            Self::Listed(object) => Ok(object),
+        }
+    }
+}
+
+fn expand(arg: &str, named: &mut Vec<Named>) -> Result<(), SourceError> {
+    let is_url = Location::is_url(arg);
+    if !arg.contains(WILD) || (!is_url && Path::new(arg).exists()) {
+        named.push(Named::Name(arg.to_owned()));
+        return Ok(());
+    }
+    let before = named.len();
+    if is_url {
+        let listed = objects::list(arg)?.into_iter();
+        named.extend(listed.map(|(url, info)| Named::Listed(SourceFile::of_object(url, info))));
+    } else {
+        named.extend(matching_files(arg)?.into_iter().map(Named::Name));
+    }
+    if named.len() == before {
+        return Err(SourceError::NoMatch { pattern: arg.to_owned() });
+    }
+    Ok(())
 }
 
 fn matching_files(pattern: &str) -> Result<Vec<String>, SourceError> {

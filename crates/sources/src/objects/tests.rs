@@ -25,12 +25,12 @@ impl Bucket {
 
     fn put(&self, key: &str, bytes: impl Into<Bytes>) {
         let (store, key, bytes) = (self.store.clone(), Path::parse(key).unwrap(), bytes.into());
-        ask(async move { store.put(&key, bytes.into()).await.map_err(into_io) }).unwrap().recv().unwrap();
+        ask(async move { in_time(store.put(&key, bytes.into())).await }).unwrap().recv().unwrap();
     }
 
     fn delete(&self, key: &str) {
         let (store, key) = (self.store.clone(), Path::parse(key).unwrap());
-        ask(async move { store.delete(&key).await.map_err(into_io) }).unwrap().recv().unwrap();
+        ask(async move { in_time(store.delete(&key)).await }).unwrap().recv().unwrap();
     }
 
     fn url(&self, key: &str) -> String {
@@ -67,6 +67,9 @@ fn urls_are_told_from_paths() {
 fn urls_that_name_no_object_say_so() {
     for (url, says) in [
         ("https://host/x.csv", "only s3:// URLs and paths can be read"),
+        ("https://host/x.csv?Signature=1", "only s3:// URLs and paths can be read"),
+        ("gs://bucket/*.csv", "only s3:// URLs and paths can be read"),
+        ("s3://bucket//a.csv", "its key begins with a slash"),
         ("s3:///x.csv", "it names no bucket"),
         ("s3://bucket", "it names a folder; name its objects, for example s3://bucket/*.csv"),
         ("s3://bucket/2024/", "for example s3://bucket/2024/*.csv"),
@@ -106,6 +109,8 @@ fn patterns_stand_for_their_objects_in_byte_order() {
     for key in ["2024/b.csv", "2024/B.csv", "2024/a 1.csv", "2024/x/c.csv", "2024/z.txt", "2023/a.csv", "2024/é.csv"] {
         bucket.put(key, "a\n1\n");
     }
+    // As consoles mark folders.
+    bucket.put("2024/folder.csv", "");
     let all = bucket.resolve(&["2024/*.csv"]).unwrap();
     assert_eq!(all, ["2024/B.csv", "2024/a 1.csv", "2024/b.csv", "2024/é.csv"]);
     assert_eq!(bucket.resolve(&["20*/a*.csv"]).unwrap(), ["2023/a.csv", "2024/a 1.csv"]);
@@ -140,6 +145,14 @@ fn an_object_is_read_from_any_offset_across_windows() {
     };
     assert!(part(5..WINDOW_BYTES + 7) == bytes[5..(WINDOW_BYTES + 7) as usize]);
     assert!(part(7..7).is_empty());
+}
+
+#[test]
+fn an_object_is_the_same_listed_and_looked_at() {
+    let bucket = Bucket::new();
+    bucket.put("a.csv", "a\n1\n");
+    let resolved = |key: &str| resolve(&[bucket.url(key)]).unwrap();
+    assert_eq!(resolved("*.csv"), resolved("a.csv"));
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::{
 const SCHEME: &str = "s3://";
 
 /// `s3://BUCKET/KEY`: an object, or, as a root, everything whose key begins with these parts. The key stands as it is,
-/// without any quoting.
+/// without any quoting; keys that begin with a slash, or have empty parts, cannot be named.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ObjectUrl {
     bucket: String,
@@ -40,12 +40,14 @@ impl ObjectUrl {
     /// Where it is no such URL.
     pub fn root(text: &str) -> Result<Self, SourceError> {
         let bad = |reason: String| SourceError::BadUrl { url: text.to_owned(), reason };
-        let Some(rest) = text.strip_prefix(SCHEME) else {
-            return Err(bad(format!("only {SCHEME} URLs and paths can be read")));
-        };
-        let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
+        let (bucket, key) = parts(text)?;
         if bucket.is_empty() {
             return Err(bad("it names no bucket".to_owned()));
+        }
+        if key.starts_with('/') {
+            return Err(bad(
+                "its key begins with a slash; such an object has to be copied under another name".to_owned()
+            ));
         }
         let key = Path::parse(key).map_err(|e| bad(e.to_string()))?;
         Ok(Self { bucket: bucket.to_owned(), key })
@@ -59,7 +61,7 @@ impl ObjectUrl {
     /// The last folder of a pattern that is without `*`, `?` and `[…]`, and what its matches match.
     pub(super) fn pattern(text: &str) -> Result<(Self, impl Fn(&str) -> bool + Send + use<>), SourceError> {
         let bad = |reason| SourceError::BadPattern { pattern: text.to_owned(), reason };
-        let (bucket, key) = text.strip_prefix(SCHEME).and_then(|rest| rest.split_once('/')).unwrap_or((text, ""));
+        let (bucket, key) = parts(text)?;
         if bucket.contains(WILD) {
             return Err(bad("a bucket is named without wildcards"));
         }
@@ -68,6 +70,16 @@ impl ObjectUrl {
         let pattern = glob::Pattern::new(key).map_err(|e| bad(e.msg))?;
         Ok((folder, move |key: &str| pattern.matches_with(key, MATCH)))
     }
+}
+
+/// The names of the bucket and of what is in it.
+fn parts(text: &str) -> Result<(&str, &str), SourceError> {
+    let Some(rest) = text.strip_prefix(SCHEME) else {
+        let reason =
+            format!("only {SCHEME} URLs and paths can be read; fetch it first, or give it as standard input: -");
+        return Err(SourceError::BadUrl { url: text.to_owned(), reason });
+    };
+    Ok(rest.split_once('/').unwrap_or((rest, "")))
 }
 
 impl FromStr for ObjectUrl {

@@ -93,6 +93,8 @@ pub(crate) enum JobMsg {
     Planned(Planned),
     /// From a fetch: the shard's bytes are here (and durable, where the source cannot be read twice).
     Fetched(u32, Result<Bytes, SupervisorError>),
+    /// From the job's own timer: the shard's source could not be read, and may by now.
+    FetchAgain(u32),
     /// From the supervisor: a session's credit. Answered once, by `assign` or by `Dry`.
     Take(Offer),
     /// From a session or an aside: this entry is in the ledger. Harmless when repeated.

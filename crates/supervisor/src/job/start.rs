@@ -65,6 +65,7 @@ pub(super) async fn start(
         permits: FxHashMap::default(),
         breaker: Breaker::default(),
         patience,
+        source_trouble: None,
         dry: true,
         leasing: true,
         interrupted: false,

@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use ensemble_contract::{Contract, builtin, builtin_names};
 use ensemble_protocol::{MAX_SHARD_BYTES, Refusal, v1};
-use ensemble_sources::{Location, SourceFile, csv::Head};
+use ensemble_sources::{Location, SourceError, SourceFile, csv::Head};
 use ensemble_store::{DocumentKind, ErrorClass, JobId, Store};
 use serde::{Deserialize, Serialize};
 use tonic::Status;
@@ -179,13 +179,14 @@ pub(super) fn contract(request: &v1::SubmitJobRequest) -> Result<Contract, Statu
 
 /// Blocking.
 fn look_at_path(path: &str, options: &DeskOptions, limit: usize) -> Result<Looked, Status> {
+    let wrong = |e: SourceError| Refusal::InvalidField("csv_files").status(e);
     // What lies outside is nobody's business: not even whether it is there.
     let location = if Location::is_url(path) {
-        path.parse().ok()
+        Some(path.parse().map_err(wrong)?)
     } else {
         Path::new(path).canonicalize().ok().map(Location::File)
     };
-    if !location.is_some_and(|location| options.roots.iter().any(|root| location.is_below(root))) {
+    if !location.is_some_and(|location: Location| options.roots.iter().any(|root| location.is_below(root))) {
         let roots: Vec<_> = options.roots.iter().map(ToString::to_string).collect();
         let roots = if roots.is_empty() { "there is none".to_owned() } else { roots.join(", ") };
         let message =
@@ -198,7 +199,7 @@ fn look_at_path(path: &str, options: &DeskOptions, limit: usize) -> Result<Looke
     });
     looked.map_err(|e| match e.class() {
         ErrorClass::Transient => Refusal::Unavailable.status(e),
-        _ => Refusal::InvalidField("csv_files").status(e),
+        _ => wrong(e),
     })
 }
 
