@@ -11,8 +11,7 @@ use std::io;
 
 use bytes::Bytes;
 use ensemble_contract::row::{RowError, RowRef, Value};
-use serde::Serialize;
-use serde_json::{Map, Number, Value as Json, json};
+use serde::{Serialize, Serializer, ser::SerializeMap};
 
 pub use self::time::{parse_rfc3339, rfc3339};
 use crate::{AcceptedRow, RejectedRow, ShardEvents};
@@ -65,7 +64,7 @@ impl EventType {
 
 /// One event; serialises as the JSON object of CloudEvents' structured mode. Absent attributes are left out.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct CloudEvent {
+pub struct CloudEvent<'a> {
     /// Always `1.0`.
     pub specversion: &'static str,
     /// For a row [`ShardEvents::event_id`], for a shard `JOB/shard/N`. The same whenever the event is delivered.
@@ -77,28 +76,67 @@ pub struct CloudEvent {
     pub event_type: EventType,
     /// The key, of accepted rows. Absent where the key is empty.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub subject: Option<String>,
+    pub subject: Option<&'a str>,
     /// When the shard was decided: RFC 3339, UTC, microseconds.
     pub time: String,
     /// Always `application/json`.
     pub datacontenttype: &'static str,
     /// The key, of accepted rows. Absent where the key is empty.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub partitionkey: Option<String>,
+    pub partitionkey: Option<&'a str>,
     /// The claim's rank, of accepted rows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rank: Option<String>,
     /// The shard's number in its job.
     pub shard: String,
     /// What [`EventType`] says.
-    pub data: Json,
+    pub data: EventData<'a>,
+}
+
+/// The data of an event; serialises as the JSON object that [`EventType`] describes.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum EventData<'a> {
+    /// An accepted row.
+    Row(RowData<'a>),
+    /// A rejected row.
+    Rejected {
+        /// The source file's name.
+        file: &'a str,
+        /// The record's first line.
+        line: u64,
+        /// The record's first byte in the file.
+        offset: u64,
+        /// The first rule that failed.
+        rule: &'a str,
+        /// All rules that failed.
+        rules: &'a [String],
+    },
+    /// A shard.
+    Shard {
+        /// The contract's name.
+        contract: &'a str,
+        /// The source file's name.
+        file: &'a str,
+        /// How many events of accepted rows it has.
+        accepted: usize,
+        /// How many events of rejected rows it has.
+        rejected: usize,
+    },
+}
+
+/// A stored row that can be read to its end.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RowData<'a> {
+    columns: &'a [String],
+    fields: &'a [u8],
 }
 
 /// The events of a shard: its accepted rows, its rejected rows, the shard itself.
 ///
 /// # Errors
 /// An item is an error where a row's bytes are no row, or its key is not UTF-8; the others are not affected.
-pub fn expand(events: &ShardEvents) -> impl Iterator<Item = Result<CloudEvent, RowError>> {
+pub fn expand(events: &ShardEvents) -> impl Iterator<Item = Result<CloudEvent<'_>, RowError>> {
     let common = Common {
         job: events.job.to_string(),
         time: rfc3339(events.time_us),
@@ -135,8 +173,8 @@ struct Common<'a> {
     events: &'a ShardEvents,
 }
 
-impl Common<'_> {
-    fn event(&self, event_type: EventType, id: String, data: Json) -> CloudEvent {
+impl<'a> Common<'a> {
+    fn event(&self, event_type: EventType, id: String, data: EventData<'a>) -> CloudEvent<'a> {
         CloudEvent {
             specversion: "1.0",
             id,
@@ -152,63 +190,88 @@ impl Common<'_> {
         }
     }
 
-    fn accepted(&self, row: &AcceptedRow) -> Result<CloudEvent, RowError> {
+    fn accepted(&self, row: &'a AcceptedRow) -> Result<CloudEvent<'a>, RowError> {
         let key = std::str::from_utf8(&row.key).map_err(|_| RowError::NotUtf8)?;
         // CloudEvents wants attributes to be absent rather than empty.
-        let key = (!key.is_empty()).then(|| key.to_owned());
+        let key = (!key.is_empty()).then_some(key);
         let [a, b, c] = row.rank.0;
         let id = ShardEvents::event_id(self.events.job, row.position);
-        let data = row_data(&self.events.columns, &row.fields)?;
+        let data = EventData::Row(RowData::new(&self.events.columns, &row.fields)?);
         let event = self.event(EventType::RowAccepted, id, data);
-        Ok(CloudEvent { subject: key.clone(), partitionkey: key, rank: Some(format!("{a}:{b}:{c}")), ..event })
+        Ok(CloudEvent { subject: key, partitionkey: key, rank: Some(format!("{a}:{b}:{c}")), ..event })
     }
 
-    fn rejected(&self, row: &RejectedRow) -> CloudEvent {
-        let data = json!({
-            "file": self.events.source,
-            "line": row.line,
-            "offset": row.position.offset(),
-            "rule": row.rule,
-            "rules": row.rules,
-        });
+    fn rejected(&self, row: &'a RejectedRow) -> CloudEvent<'a> {
+        let data = EventData::Rejected {
+            file: &self.events.source,
+            line: row.line,
+            offset: row.position.offset(),
+            rule: &row.rule,
+            rules: &row.rules,
+        };
         self.event(EventType::RowRejected, ShardEvents::event_id(self.events.job, row.position), data)
     }
 
-    fn shard(&self) -> CloudEvent {
-        let data = json!({
-            "contract": self.events.contract,
-            "file": self.events.source,
-            "accepted": self.events.accepted.len(),
-            "rejected": self.events.rejected.len(),
-        });
+    fn shard(&self) -> CloudEvent<'a> {
+        let data = EventData::Shard {
+            contract: &self.events.contract,
+            file: &self.events.source,
+            accepted: self.events.accepted.len(),
+            rejected: self.events.rejected.len(),
+        };
         self.event(EventType::ShardCommitted, format!("{}/shard/{}", self.job, self.shard), data)
     }
 }
 
-/// A stored row as an object: every column by its name, then `extra` where the row has an extra part.
-fn row_data(columns: &[String], fields: &Bytes) -> Result<Json, RowError> {
-    let mut row = RowRef::new(fields);
-    let mut data = Map::with_capacity(columns.len() + 1);
-    for column in columns {
-        let value = row.next_value()?.ok_or(RowError::Truncated)?;
-        data.insert(column.clone(), to_json(value));
+impl<'a> RowData<'a> {
+    fn new(columns: &'a [String], fields: &'a Bytes) -> Result<Self, RowError> {
+        let mut row = RowRef::new(fields);
+        for _ in columns {
+            row.next_value()?.ok_or(RowError::Truncated)?;
+        }
+        row.extra()?;
+        Ok(Self { columns, fields })
     }
-    let extra = row.extra()?;
-    if !extra.is_empty() {
-        let extra: Map<_, _> = extra.into_iter().map(|(name, text)| (name.to_owned(), text.into())).collect();
-        data.insert("extra".to_owned(), extra.into());
-    }
-    Ok(data.into())
 }
 
+/// As an object: every column by its name, then `extra` where the row has an extra part.
+impl Serialize for RowData<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let unreadable = <S::Error as serde::ser::Error>::custom::<RowError>;
+        let mut row = RowRef::new(self.fields);
+        let mut object = serializer.serialize_map(None)?;
+        for column in self.columns {
+            let value = row.next_value().map_err(unreadable)?.unwrap_or(Value::Null);
+            object.serialize_entry(column, &Field(value))?;
+        }
+        let extra = row.extra().map_err(unreadable)?;
+        if !extra.is_empty() {
+            object.serialize_entry("extra", &Extra(&extra))?;
+        }
+        object.end()
+    }
+}
+
+struct Field<'a>(Value<'a>);
+
 /// A double becomes the shortest decimal that reads back as the same double.
-fn to_json(value: Value<'_>) -> Json {
-    match value {
-        Value::Null => Json::Null,
-        Value::Bool(v) => v.into(),
-        Value::Int(v) => v.into(),
-        Value::Float(v) => Number::from_f64(v.to_f64()).map_or(Json::Null, Json::Number),
-        Value::Str(v) => v.into(),
+impl Serialize for Field<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::Null => serializer.serialize_unit(),
+            Value::Bool(v) => serializer.serialize_bool(v),
+            Value::Int(v) => serializer.serialize_i64(v),
+            Value::Float(v) => serializer.serialize_f64(v.to_f64()),
+            Value::Str(v) => serializer.serialize_str(v),
+        }
+    }
+}
+
+struct Extra<'a>(&'a [(&'a str, &'a str)]);
+
+impl Serialize for Extra<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().copied())
     }
 }
 

@@ -4,6 +4,8 @@
 //! as JSON. Where traces are kept there is `traceparent` beside them, the header of W3C trace context: an event is part
 //! of its shard's trace.
 
+use std::borrow::Cow;
+
 use rdkafka::message::{Header, OwnedHeaders};
 
 use crate::{CloudEvent, EventType, ShardEvents};
@@ -13,17 +15,21 @@ const HEADERS: usize = 11;
 
 /// A message without its topic.
 #[derive(Debug)]
-pub(super) struct Message {
+pub(super) struct Message<'a> {
     /// What decides on the partition, and with it what the event stays in order with; `None` is any partition.
-    pub(super) key: Option<String>,
+    pub(super) key: Option<Cow<'a, str>>,
     pub(super) headers: OwnedHeaders,
     pub(super) body: Vec<u8>,
 }
 
-impl Message {
+impl<'a> Message<'a> {
     /// # Errors
     /// Where the data are no JSON, which [`expand`](crate::expand()) never makes.
-    pub(super) fn new(event: CloudEvent, shard: &ShardEvents, traceparent: Option<&str>) -> serde_json::Result<Self> {
+    pub(super) fn new(
+        event: CloudEvent<'a>,
+        shard: &ShardEvents,
+        traceparent: Option<&str>,
+    ) -> serde_json::Result<Self> {
         let body = serde_json::to_vec(&event.data)?;
         Ok(Self { headers: headers(&event, traceparent), key: key(event, shard), body })
     }
@@ -31,24 +37,24 @@ impl Message {
 
 /// An accepted row has its own key: all events of a key are in one partition. The dead letters of a shard stay together
 /// and in order, and so do the shards of a job.
-fn key(event: CloudEvent, shard: &ShardEvents) -> Option<String> {
+fn key<'a>(event: CloudEvent<'a>, shard: &ShardEvents) -> Option<Cow<'a, str>> {
     match event.event_type {
-        EventType::RowAccepted => event.partitionkey,
-        EventType::RowRejected => Some(format!("{}/{}", shard.job, shard.shard.number)),
-        EventType::ShardCommitted => Some(shard.job.to_string()),
+        EventType::RowAccepted => event.partitionkey.map(Cow::Borrowed),
+        EventType::RowRejected => Some(format!("{}/{}", shard.job, shard.shard.number).into()),
+        EventType::ShardCommitted => Some(shard.job.to_string().into()),
     }
 }
 
-fn headers(event: &CloudEvent, traceparent: Option<&str>) -> OwnedHeaders {
+fn headers(event: &CloudEvent<'_>, traceparent: Option<&str>) -> OwnedHeaders {
     let attributes = [
         ("content-type", Some(event.datacontenttype)),
         ("ce_specversion", Some(event.specversion)),
         ("ce_id", Some(&event.id)),
         ("ce_source", Some(&event.source)),
         ("ce_type", Some(event.event_type.name())),
-        ("ce_subject", event.subject.as_deref()),
+        ("ce_subject", event.subject),
         ("ce_time", Some(&event.time)),
-        ("ce_partitionkey", event.partitionkey.as_deref()),
+        ("ce_partitionkey", event.partitionkey),
         ("ce_rank", event.rank.as_deref()),
         ("ce_shard", Some(&event.shard)),
         ("traceparent", traceparent),

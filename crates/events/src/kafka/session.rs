@@ -129,11 +129,11 @@ impl Session {
         Ok(())
     }
 
-    fn send(&self, topic: &str, message: Message, sending: &Sending<'_>) -> Result<(), EventsError> {
+    fn send(&self, topic: &str, message: Message<'_>, sending: &Sending<'_>) -> Result<(), EventsError> {
         let Message { key, headers, body } = message;
         let mut record =
             BaseRecord::with_opaque_to(topic, Arc::clone(sending.deliveries)).payload(&body).headers(headers);
-        record.key = key.as_ref();
+        record.key = key.as_deref();
         sending.deliveries.begin();
         loop {
             let room = &self.producer.context().room;

@@ -34,7 +34,7 @@ fn sample() -> ShardEvents {
 }
 
 /// Key, headers and body, one a line.
-fn text(message: &Message) -> String {
+fn text(message: &Message<'_>) -> String {
     let headers = message.headers.iter().map(|h| format!("{}: {}\n", h.key, String::from_utf8_lossy(h.value.unwrap())));
     let body = String::from_utf8_lossy(&message.body);
     format!("{:?}\n{}{body}\n", message.key, headers.collect::<String>())
