@@ -21,7 +21,6 @@ mod message;
 mod options;
 mod parting;
 mod reader;
-mod secret;
 mod session;
 mod topic_settings;
 mod topics;
@@ -51,7 +50,6 @@ use self::{
 };
 pub use self::{
     options::{KafkaOptions, Security, SecurityProtocol},
-    secret::Secret,
     url::KafkaUrl,
 };
 use crate::{EventLog, EventsError, LogCursor, LogPage, PartPage, ShardEvents};

@@ -15,9 +15,9 @@ use std::{
 use ensemble_events::{
     EventLog, EventsError, KafkaLog, KafkaOptions, ShardEvents,
     conformance::{Place, kafka::KafkaPlace, large_shard, sample_shard},
-    kafka::{Secret, Security, SecurityProtocol},
+    kafka::{Security, SecurityProtocol},
 };
-use ensemble_store::ErrorClass;
+use ensemble_store::{ErrorClass, Secret};
 
 #[path = "kafka_faults/broker.rs"]
 mod broker;
@@ -199,7 +199,7 @@ fn secure(broker: &Broker, username: &str, password: &str) -> KafkaOptions {
         protocol: SecurityProtocol::SaslPlaintext,
         mechanism: Some("PLAIN".into()),
         username: Some(username.into()),
-        password: Some(Secret::from(password.to_owned())),
+        password: Some(Secret::new(password)),
         ..Security::default()
     };
     KafkaOptions { security, ..KafkaOptions::new(url) }

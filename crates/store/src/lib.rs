@@ -14,17 +14,19 @@ pub mod mongo;
 mod once;
 mod patient;
 mod records;
+mod secret;
 mod traits;
 
 pub use clock::{Clock, SystemClock, micros};
 pub use embedded::{EmbeddedOptions, EmbeddedStore, compress_if_it_pays, forget_cached};
 pub use error::{ErrorClass, StoreError};
 pub use ids::{Epoch, JobId, JobNumber, Position, Rank, ShardId, Stamp, key_prefix};
-pub use mongo::{MongoCollections, MongoOptions, MongoStore, Secret};
+pub use mongo::{MongoCollections, MongoOptions, MongoStore};
 pub use once::{Retry, decide, settle};
 pub use patient::{Patience, PatientStore};
 pub use records::{
     Claim, ClaimInsert, DeadLetter, Decision, DecisionRecord, Document, DocumentKind, GoldCell, GoldRows, Insert,
     LedgerEntry, NewClaim, Replacement, ShardKind, ShardPlan, SilverDoc, SpooledShard,
 };
+pub use secret::Secret;
 pub use traits::Store;

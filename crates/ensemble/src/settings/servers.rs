@@ -102,7 +102,7 @@ impl Settings {
                 protocol: given.security_protocol.parse()?,
                 mechanism: named(&given.sasl_mechanism),
                 username: named(&given.sasl_username),
-                password: password.map(kafka::Secret::from),
+                password: password.map(Secret::new),
                 ca_location: None,
             },
             connect_timeout: Duration::from_millis(given.connect_timeout_ms),

@@ -89,7 +89,7 @@ fn passwords_come_from_files_and_are_never_shown() {
     ];
     let settings = with(&given).unwrap();
     let options = settings.kafka_options("kafka://localhost".parse().unwrap()).unwrap();
-    assert_eq!(options.security.password, Some("hush".to_owned().into()));
+    assert_eq!(options.security.password, Some(ensemble_store::Secret::new("hush")));
     let shown = serde_json::to_string(&settings.masked()).unwrap();
     assert!(!shown.contains("hush") && !shown.contains("hu@sh"), "{shown}");
     assert!(shown.contains("mongodb://me:***@host:1,host:2/db?x=1"), "{shown}");

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use ensemble_store::Secret;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 
-use super::{KafkaOptions, Secret, SecurityProtocol};
+use super::{KafkaOptions, SecurityProtocol};
 
 /// How long a broken connection rests before it is tried again, at most: an outage should cost little more than itself.
 const RECONNECT: Duration = Duration::from_secs(1);

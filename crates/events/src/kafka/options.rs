@@ -2,7 +2,9 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::{KafkaUrl, Secret};
+use ensemble_store::Secret;
+
+use super::KafkaUrl;
 use crate::EventsError;
 
 /// The fewest and the most bytes that the queue may hold: what a few shards take, and what the client library takes.
@@ -167,7 +169,7 @@ impl Security {
         if self.username.as_ref().is_none_or(String::is_empty) {
             return Err(bad("sasl_username", "sasl_plaintext needs a user"));
         }
-        if self.password.as_ref().is_none_or(Secret::is_empty) {
+        if self.password.as_ref().is_none_or(|password| password.expose().is_empty()) {
             return Err(bad("sasl_password", "sasl_plaintext needs a password, by the environment or by a file"));
         }
         Ok(())

@@ -178,7 +178,7 @@ async fn answers_without_tls(mut options: ClientOptions) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mongo::options::Secret;
+    use crate::Secret;
 
     fn options(uri: &str, user: Option<&str>, password: Option<&str>) -> MongoOptions {
         let mut options = MongoOptions::new(uri);

@@ -60,5 +60,5 @@ mod silver;
 mod store;
 mod writer;
 
-pub use options::{MongoCollections, MongoOptions, Secret};
+pub use options::{MongoCollections, MongoOptions};
 pub use store::MongoStore;

@@ -1,33 +1,11 @@
 //! What can be set about a store on MongoDB.
 
-use std::{collections::BTreeSet, fmt, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 
-use crate::StoreError;
+use crate::{Secret, StoreError};
 
 /// The largest command that is sent: the server takes 16 MiB and a little for what stands around the documents.
 const MAX_BATCH_BYTES: usize = 15 << 20;
-
-/// A text that is never printed: a password, or an address that may hold one.
-#[derive(Clone, PartialEq, Eq, Default)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Keeps `text`.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The text itself, for whoever has to send it.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
 
 /// The names of the collections that are not named by contracts. Silver collections and gold views have their own
 /// names.

@@ -10,7 +10,7 @@ fn sasl() -> Security {
     Security {
         protocol: SecurityProtocol::SaslPlaintext,
         username: Some("me".into()),
-        password: Some(Secret::from("hunter2".to_owned())),
+        password: Some(Secret::new("hunter2")),
         ..Security::default()
     }
 }
