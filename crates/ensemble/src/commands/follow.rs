@@ -21,6 +21,8 @@ pub(crate) struct Session {
     pub(crate) places: PlaceOptions,
     pub(crate) stores: Stores,
     pub(crate) node: Node,
+    /// Listened to since before the job began.
+    pub(crate) signals: Signals,
 }
 
 /// How this process's work on a job ended.
@@ -33,8 +35,8 @@ pub(crate) struct Ended {
 impl Session {
     /// Follows the job to its end, stops everything and prints the report.
     pub(crate) async fn finish(self, job: JobHandle, record: JobRecord) -> Result<Ended, Failure> {
-        let Self { output, places, stores, node } = self;
-        let ended = watch(output, &node, &job, &record).await?;
+        let Self { output, places, stores, node, mut signals } = self;
+        let ended = watch(output, &node, &job, &record, &mut signals).await;
         let stopped = node.stop().await;
         let mut report = JobReport::new(&ended.status, record.ignored_columns(), stores.store.describe());
         if ended.interrupted_by().is_some() {
@@ -81,8 +83,7 @@ impl Ended {
 }
 
 /// The first signal lets workers finish what they hold; the second ends the process.
-async fn watch(output: OutputFormat, node: &Node, job: &JobHandle, record: &JobRecord) -> Result<Ended, Failure> {
-    let mut signals = Signals::listen()?;
+async fn watch(output: OutputFormat, node: &Node, job: &JobHandle, record: &JobRecord, signals: &mut Signals) -> Ended {
     let progress = Progress::new(is_shown(output), record.source_bytes());
     let mut received = None;
     let mut stalled = None;
@@ -114,7 +115,7 @@ async fn watch(output: OutputFormat, node: &Node, job: &JobHandle, record: &JobR
         node.supervisor.hurry();
     };
     progress.finish();
-    Ok(Ended { status, signal: received })
+    Ended { status, signal: received }
 }
 
 /// Says once what a job waits for, and once that it goes on.

@@ -14,7 +14,7 @@ use crate::{
     catalogue::unknown_job,
     cli::{Global, JobsAction, JobsArgs, OutputFormat},
     exit::{self, Failure},
-    node::{Node, block_on},
+    node::{Node, Signals, block_on},
     remote::Remote,
     settings::Settings,
     stores::Stores,
@@ -83,8 +83,9 @@ async fn go_on(
     let (stamp, record) = unfinished(&stores, id).await?;
     let node = Node::start(settings, &stores).await?;
     let is_cancel = ending.is_some();
+    let signals = Signals::listen()?;
     let job = node.supervisor.resume(stamp, record.clone(), ending).await.map_err(Failure::failed)?;
-    let ended = Session { output, places, stores, node }.finish(job, record).await?;
+    let ended = Session { output, places, stores, node, signals }.finish(job, record).await?;
     let code = match ended.status.state {
         JobState::Cancelled if is_cancel => 0,
         _ => ended.exit_code(),

@@ -5,15 +5,13 @@ use std::process::ExitCode;
 use ensemble_contract::Contract;
 use ensemble_sources::resolve;
 use ensemble_store::{Stamp, Store};
-use ensemble_supervisor::{
-    Ending, JobHandle, JobRecord, JobState, Relation, Submission, SubmitError, check_layout, list_jobs,
-};
+use ensemble_supervisor::{Ending, JobRecord, JobState, Relation, Submission, SubmitError, check_layout, list_jobs};
 
 use super::follow::Session;
 use crate::{
     cli::{Global, OutputFormat, RunArgs},
     exit::Failure,
-    node::{Node, block_on, init_logging, load_contract},
+    node::{Node, Signals, block_on, init_logging, load_contract},
     settings::Settings,
     stores::Stores,
 };
@@ -48,18 +46,26 @@ async fn load(
     let stores = Stores::open(settings).await?;
     check_layout(&*stores.store, contract).await.map_err(Failure::could_not_start)?;
     let node = Node::start(settings, &stores).await?;
-    let (job, record) = submit_or_resume(&node, &*stores.store, submission).await?;
-    let ended = Session { output, places, stores, node }.finish(job, record).await?;
+    let same = settle_others(&node, &*stores.store, &submission).await?;
+    let signals = Signals::listen()?;
+    let (job, record) = match same {
+        Some((stamp, record)) => {
+            eprintln!("resuming job {}", record.id);
+            let job = node.supervisor.resume(stamp, record.clone(), None).await.map_err(Failure::failed)?;
+            (job, record)
+        }
+        None => node.supervisor.submit(submission).await.map_err(Failure::failed)?,
+    };
+    let ended = Session { output, places, stores, node, signals }.finish(job, record).await?;
     Ok(ExitCode::from(ended.exit_code()))
 }
 
-/// Goes on with the unfinished job over the same files, or starts a new one. Unfinished jobs that can never be resumed
-/// are settled first.
-async fn submit_or_resume(
+/// Settles unfinished jobs that can never be resumed. The one over the same files, if there is one.
+async fn settle_others(
     node: &Node,
     store: &dyn Store,
-    submission: Submission,
-) -> Result<(JobHandle, JobRecord), Failure> {
+    submission: &Submission,
+) -> Result<Option<(Stamp, JobRecord)>, Failure> {
     let mut same: Option<(Stamp, JobRecord)> = None;
     for (stamp, job) in list_jobs(store).await.map_err(Failure::could_not_start)? {
         if job.state.is_terminal() {
@@ -86,12 +92,5 @@ async fn submit_or_resume(
         }
         eprintln!("job {id} has failed: {reason}; what it had leased is settled");
     }
-    match same {
-        Some((stamp, record)) => {
-            eprintln!("resuming job {}", record.id);
-            let job = node.supervisor.resume(stamp, record.clone(), None).await.map_err(Failure::failed)?;
-            Ok((job, record))
-        }
-        None => node.supervisor.submit(submission).await.map_err(Failure::failed),
-    }
+    Ok(same)
 }

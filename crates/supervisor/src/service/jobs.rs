@@ -94,7 +94,8 @@ impl JobService for Desk {
             let late = |_| Refusal::Unavailable.status("the job is still pausing; try again");
             tokio::time::timeout(PAUSE_TIMEOUT, live.over()).await.map_err(late)?;
         }
-        self.restart_in_turn(term, record.id, None).await?;
+        self.restart_in_turn(Arc::clone(&term), record.id, None).await?;
+        becomes(&term, record.id, |state| state != JobState::Paused).await;
         self.shown(record.id).await.map(Response::new)
     }
 
@@ -115,7 +116,8 @@ impl JobService for Desk {
             let _ = tokio::time::timeout(PAUSE_TIMEOUT, stops).await.map_err(late)?;
         }
         // One that is paused, or was over before, is settled by a new start.
-        self.restart_in_turn(term, record.id, Some(Ending::Cancelled)).await?;
+        self.restart_in_turn(Arc::clone(&term), record.id, Some(Ending::Cancelled)).await?;
+        becomes(&term, record.id, |state| state == JobState::Stopping).await;
         self.shown(record.id).await.map(Response::new)
     }
 
@@ -244,6 +246,15 @@ impl Desk {
         let job = term.supervisor.resume(stamp, record, ending).await.map_err(refused)?;
         self.follow(term, id, job);
         Ok(())
+    }
+}
+
+/// Waits until a job that was just started again is what was asked for, or over; one that has a long ledger to read first
+/// is shown as it was.
+async fn becomes(term: &InOffice, id: JobId, is_so: impl Fn(JobState) -> bool) {
+    if let Some(job) = term.job(id) {
+        let mut status = job.status();
+        let _ = tokio::time::timeout(PAUSE_TIMEOUT, status.wait_for(|s| s.over || is_so(s.state))).await;
     }
 }
 

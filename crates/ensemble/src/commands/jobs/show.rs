@@ -129,9 +129,16 @@ fn is_open(job: &JobDetails) -> bool {
     [JobState::Queued, JobState::Running, JobState::Paused].iter().any(|state| state.as_str() == job.report.state)
 }
 
-/// What a person calls the state: nobody runs a job of a store that this process holds.
+/// What a person calls the state: nobody runs a job of a store that this process holds, and one that waits for something
+/// does not run either.
 fn state(job: &JobDetails) -> &'static str {
-    if job.here && job.report.state == JobState::Running.as_str() { "interrupted" } else { job.report.state }
+    if job.report.stalled.is_some() {
+        "stalled"
+    } else if job.here && job.report.state == JobState::Running.as_str() {
+        "interrupted"
+    } else {
+        job.report.state
+    }
 }
 
 /// `2024-02-29 23:59:59`, in UTC.
@@ -204,6 +211,7 @@ fn print_csv(jobs: &[JobDetails]) -> io::Result<()> {
         ("ended_at", Text),
         ("seconds", Float),
         ("reason", Text),
+        ("stalled", Text),
     ];
     let mut sink = CsvSink::new(stdout(), &columns.map(|(name, kind)| Column::new(name, kind)))?;
     let int = |n: u64| Field::Int(i64::try_from(n).unwrap_or(i64::MAX));
@@ -223,6 +231,7 @@ fn print_csv(jobs: &[JobDetails]) -> io::Result<()> {
             job.ended_at.as_deref().map_or(Field::Null, Field::Text),
             Field::Float(report.seconds),
             report.reason.as_deref().map_or(Field::Null, Field::Text),
+            report.stalled.as_deref().map_or(Field::Null, Field::Text),
         ])?;
     }
     sink.finish()
