@@ -192,11 +192,10 @@ pub enum SourceError {
 impl SourceError {
     /// Why a file or an object cannot be opened.
     pub(crate) fn open(name: &str, source: io::Error) -> Self {
-        let (path, url) = (name.to_owned(), name.to_owned());
         match source.kind() {
-            io::ErrorKind::NotFound => Self::Missing { path },
-            _ if Location::is_url(name) => Self::ObjectUnreadable { url, source },
-            _ => Self::Unreadable { path, source },
+            io::ErrorKind::NotFound => Self::Missing { path: name.to_owned() },
+            _ if Location::is_url(name) => Self::ObjectUnreadable { url: name.to_owned(), source },
+            _ => Self::Unreadable { path: name.to_owned(), source },
         }
     }
 

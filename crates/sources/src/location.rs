@@ -65,6 +65,11 @@ impl Location {
         if Self::is_url(text) { ObjectUrl::root(text).map(Self::Object) } else { Ok(Self::File(text.into())) }
     }
 
+    /// Whether it lies below one of these roots.
+    pub fn is_below_any(&self, roots: &[Self]) -> bool {
+        roots.iter().any(|root| self.is_below(root))
+    }
+
     /// Whether it lies below `root`.
     pub fn is_below(&self, root: &Self) -> bool {
         match (self, root) {
@@ -79,15 +84,11 @@ impl Location {
     /// # Errors
     /// Where they cannot be read, or are not those that were planned: somebody else may have them still.
     pub fn read_shard(&self, plan: &ShardPlan) -> Result<Bytes, PartError> {
-        let (location, offset) = (|| self.clone(), plan.offset);
-        let read = |mut part: Box<dyn Read>| {
-            let mut bytes = Vec::new();
-            part.read_to_end(&mut bytes).map(|_| bytes)
-        };
-        let bytes = self.open_part(offset, plan.length).and_then(read);
-        let bytes = bytes.map_err(|source| PartError::Read { location: location(), offset, source })?;
+        let (offset, mut bytes) = (plan.offset, Vec::new());
+        let read = self.open_part(offset, plan.length).and_then(|mut part| part.read_to_end(&mut bytes));
+        read.map_err(|source| PartError::Read { location: self.clone(), offset, source })?;
         if ShardPlan::digest_of(&bytes) != plan.digest {
-            return Err(PartError::Other { location: location(), offset });
+            return Err(PartError::Other { location: self.clone(), offset });
         }
         Ok(bytes.into())
     }

@@ -8,25 +8,20 @@ mod ending;
 mod fetch;
 mod messages;
 mod start;
+mod telling;
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use ensemble_events::EventLog;
 use ensemble_protocol::v1;
-use ensemble_sources::SourceError;
-use ensemble_store::{Clock, DocumentKind, ErrorClass, LedgerEntry, Patience, Stamp, StoreError, micros};
+use ensemble_store::{Clock, LedgerEntry, Patience, Stamp, StoreError, micros};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use rustc_hash::FxHashMap;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use crate::{
-    AggregatorHandle, Aside, Ending, JobRecord, JobState, JobStatus, Next, Office, ShardTable, SupervisorError,
-    SupervisorOptions, Trouble,
-    planner::{Planned, SOURCE_REST, Window},
-    session::Offer,
-    supervisor::SupervisorMsg,
-    table::SessionId,
+    AggregatorHandle, Aside, JobRecord, JobState, JobStatus, Next, Office, ShardTable, SupervisorError,
+    SupervisorOptions, Trouble, planner::Window, session::Offer, supervisor::SupervisorMsg, table::SessionId,
 };
 
 use breaker::Breaker;
@@ -145,50 +140,6 @@ impl JobActorState {
             }
             JobMsg::Tick => self.tick(),
         }
-    }
-
-    async fn planned(&mut self, planned: Planned) -> Result<(), SupervisorError> {
-        match planned {
-            Planned::Shard(shard, permit) => {
-                self.source_trouble = None;
-                let number = shard.plan.shard.number;
-                if self.table.plan(shard.plan.clone()) {
-                    self.permits.insert(number, permit);
-                    self.hold(shard);
-                }
-                Ok(())
-            }
-            Planned::Waits(reason) => {
-                self.source_trouble = Some(reason);
-                Ok(())
-            }
-            Planned::Ended(shards) => {
-                self.source_trouble = None;
-                self.table.source_ended(shards);
-                Ok(())
-            }
-            // What was read before stands; the rest of the source is not what the job pinned.
-            Planned::Failed(e @ SourceError::Changed { .. }) => self.fail(e.to_string()).await,
-            Planned::Failed(e) if e.class() == ErrorClass::Fatal => self.fail(e.to_string()).await,
-            Planned::Failed(e) => Err(e.into()),
-        }
-    }
-
-    async fn fetched(&mut self, number: u32, bytes: Result<Bytes, SupervisorError>) -> Result<(), SupervisorError> {
-        match bytes {
-            Ok(bytes) => {
-                self.source_trouble = None;
-                self.table.fetched(number, bytes);
-            }
-            Err(SupervisorError::Source(e)) if e.class() == ErrorClass::Transient => {
-                self.source_trouble = Some(e.to_string());
-                drop(self.myself.send_after(SOURCE_REST, move || JobMsg::FetchAgain(number)));
-            }
-            Err(SupervisorError::Source(e @ SourceError::Changed { .. })) => return self.fail(e.to_string()).await,
-            Err(e) => return Err(e),
-        }
-        self.offer_work();
-        Ok(())
     }
 
     /// Leases shards to a session as far as its credit goes.
@@ -343,53 +294,6 @@ impl JobActorState {
 
     fn lease_end(&self) -> i64 {
         self.clock.monotonic_us().saturating_add(micros(self.options.lease))
-    }
-
-    fn active_us(&self) -> u64 {
-        self.active_before_us + u64::try_from(self.clock.monotonic_us() - self.begun_us).unwrap_or(0)
-    }
-
-    /// The document's writes follow each other: each names the stamp of the one before.
-    async fn write_record(&mut self) -> Result<(), SupervisorError> {
-        self.record.active_us = self.active_us();
-        let id = self.record.id.to_string();
-        self.stamp = self.office.write(DocumentKind::Job, &id, Some(self.stamp), &self.record).await?;
-        Ok(())
-    }
-
-    async fn become_state(&mut self, next: JobState) -> Result<(), SupervisorError> {
-        debug_assert!(self.record.state == next || self.record.state.may_become(next));
-        self.record.state = next;
-        self.write_record().await
-    }
-
-    /// Tells the watchers, and ends the job where all is settled.
-    async fn advance(&mut self) {
-        if !self.over
-            && let Err(e) = self.end_if_done().await
-        {
-            self.abort(e.to_string()).await;
-        }
-        let (state, active_us) = (self.record.state, self.active_us());
-        self.status.send_modify(|s| {
-            s.state = state;
-            s.totals.clone_from(self.table.totals());
-            s.active_us = active_us;
-            s.over = self.over;
-            s.aborted = self.aborted.is_some();
-            s.stalled = self.stalled();
-            s.reason = self.aborted.clone().or_else(|| match &self.record.ending {
-                Some(Ending::Failed { reason }) => Some(reason.clone()),
-                _ => None,
-            });
-        });
-    }
-
-    /// What the job waits for: what its shards failed of, its source, or the store.
-    fn stalled(&self) -> Option<String> {
-        let by_shards = self.breaker.reason().filter(|_| !self.over).map(str::to_owned);
-        let by_source = || self.source_trouble.clone().filter(|_| !self.over);
-        by_shards.or_else(by_source).or_else(|| self.patience.stalled().borrow().clone())
     }
 
     fn mend(&mut self, trouble: Trouble) {

@@ -191,7 +191,7 @@ pub(crate) fn spawn_planner(
 ) {
     let runtime = Handle::current();
     tokio::task::spawn_blocking(move || {
-        loop {
+        let ended = loop {
             let begin = after.clone();
             let ended = reader.read(begin.as_ref(), from, |shard| {
                 let plan = shard.plan.clone();
@@ -204,18 +204,19 @@ pub(crate) fn spawn_planner(
                 taken
             });
             match ended {
-                Ok(Some(shards)) => say(Planned::Ended(shards)),
-                Ok(None) => false,
                 Err(e) if e.class() == ErrorClass::Transient && reader.is_repeatable() => {
-                    if say(Planned::Waits(e.to_string())) && window.rest(SOURCE_REST) {
-                        continue;
+                    if !(say(Planned::Waits(e.to_string())) && window.rest(SOURCE_REST)) {
+                        return;
                     }
-                    false
                 }
-                Err(e) => say(Planned::Failed(e)),
-            };
-            return;
-        }
+                ended => break ended,
+            }
+        };
+        match ended {
+            Ok(Some(shards)) => say(Planned::Ended(shards)),
+            Ok(None) => false,
+            Err(e) => say(Planned::Failed(e)),
+        };
     });
 }
 

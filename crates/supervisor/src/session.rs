@@ -74,9 +74,9 @@ struct SessionState {
     resting: Option<JobNumber>,
     jobs: FxHashMap<JobNumber, JobRef>,
     told: FxHashSet<JobNumber>,
-    /// The folders whose files the worker reads itself.
+    /// Where the worker reads files and objects itself.
     roots: Vec<Location>,
-    /// Jobs whose files it could not read, whatever it said of its folders.
+    /// Jobs whose files it could not read, whatever it said of its roots.
     unreadable: FxHashSet<JobNumber>,
     /// An offer is out and not answered.
     asked: bool,
@@ -313,9 +313,12 @@ impl SessionState {
 
     /// Whether the worker reads this file of the job's itself.
     fn reads_itself(&self, spec: &v1::JobSpec, file: u32) -> bool {
+        // Most workers name no roots: nothing is parsed for them.
+        if self.roots.is_empty() || self.unreadable.contains(&JobNumber(spec.job_number)) {
+            return false;
+        }
         let location = spec.files.get(file as usize).and_then(|file| file.path.parse::<Location>().ok());
-        let below = |location: Location| self.roots.iter().any(|root| location.is_below(root));
-        location.is_some_and(below) && !self.unreadable.contains(&JobNumber(spec.job_number))
+        location.is_some_and(|location| location.is_below_any(&self.roots))
     }
 
     /// The next result brings more credit, unless the last has come meanwhile.

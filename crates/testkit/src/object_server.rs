@@ -7,7 +7,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     ops::Range,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -22,6 +22,8 @@ use axum::{
 };
 use bytes::Bytes;
 use tokio::{net::TcpListener, runtime::Runtime};
+
+use crate::lock;
 
 /// Whoever reads has to sign with this key.
 const ACCESS_KEY: &str = "reader";
@@ -64,21 +66,12 @@ struct Shared {
 }
 
 impl Shared {
-    fn objects(&self) -> MutexGuard<'_, BTreeMap<(String, String), Bytes>> {
-        self.objects.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// A request for bytes is answered.
     fn read(&self) {
         let reads = self.reads.fetch_add(1, Ordering::Relaxed) + 1;
-        let mut later = self.later.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, bucket, key, bytes)) = later.take_if(|(after, ..)| *after <= reads) {
-            self.objects().insert((bucket, key), bytes);
+        if let Some((_, bucket, key, bytes)) = lock(&self.later).take_if(|(after, ..)| *after <= reads) {
+            lock(&self.objects).insert((bucket, key), bytes);
         }
-    }
-
-    fn faults(&self) -> MutexGuard<'_, Vec<ObjectFault>> {
-        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -109,18 +102,18 @@ impl ObjectServer {
 
     /// Stores an object, in the place of the one before.
     pub fn put(&self, bucket: &str, key: &str, bytes: impl Into<Bytes>) {
-        self.shared.objects().insert((bucket.to_owned(), key.to_owned()), bytes.into());
+        lock(&self.shared.objects).insert((bucket.to_owned(), key.to_owned()), bytes.into());
     }
 
     /// Stores an object, in the place of the one before, once so many requests for bytes were answered.
     pub fn put_after(&self, reads: u64, bucket: &str, key: &str, bytes: impl Into<Bytes>) {
         let later = (reads, bucket.to_owned(), key.to_owned(), bytes.into());
-        *self.shared.later.lock().unwrap_or_else(PoisonError::into_inner) = Some(later);
+        *lock(&self.shared.later) = Some(later);
     }
 
     /// The next so many requests for bytes fail so.
     pub fn fail_next(&self, times: usize, fault: ObjectFault) {
-        self.shared.faults().extend(std::iter::repeat_n(fault, times));
+        lock(&self.shared.faults).extend(std::iter::repeat_n(fault, times));
     }
 
     /// The next so many requests for bytes fail so, once `reads` of them were answered.
@@ -165,7 +158,7 @@ async fn object(
         return StatusCode::FORBIDDEN.into_response();
     }
     server.looks.fetch_add(u64::from(method == Method::HEAD), Ordering::Relaxed);
-    let Some(bytes) = server.objects().get(&(bucket, key)).cloned() else {
+    let Some(bytes) = lock(&server.objects).get(&(bucket, key)).cloned() else {
         return StatusCode::NOT_FOUND.into_response();
     };
     let tag = tag(&bytes);
@@ -175,13 +168,13 @@ async fn object(
     }
     let about = [(header::ETAG, tag), (header::LAST_MODIFIED, MODIFIED.0.to_owned())];
     if method == Method::HEAD {
-        return (about, [(header::CONTENT_LENGTH, bytes.len())].map(|(k, v)| (k, v.to_string())), ()).into_response();
+        return (about, [(header::CONTENT_LENGTH, bytes.len().to_string())]).into_response();
     }
     let (length, range) = (bytes.len(), text(header::RANGE).and_then(|range| parse(range, bytes.len())));
     let Some(range) = range else { return StatusCode::RANGE_NOT_SATISFIABLE.into_response() };
     let part = bytes.slice(range.clone());
     let is_healthy = server.reads.load(Ordering::Relaxed) < server.healthy.load(Ordering::Relaxed);
-    let fault = if is_healthy { None } else { server.faults().pop() };
+    let fault = if is_healthy { None } else { lock(&server.faults).pop() };
     server.fired.fetch_add(u64::from(fault.is_some()), Ordering::Relaxed);
     let body = match fault {
         Some(ObjectFault::Forbidden) => return StatusCode::FORBIDDEN.into_response(),
@@ -218,7 +211,7 @@ async fn list(
     }
     let (prefix, after) = (asked.get("prefix"), asked.get("continuation-token"));
     let wanted = |key: &str| prefix.is_none_or(|p| key.starts_with(p)) && after.is_none_or(|a| key > a.as_str());
-    let objects = server.objects();
+    let objects = lock(&server.objects);
     let mut found = objects.iter().filter(|((b, key), _)| *b == bucket && wanted(key));
     let mut page = String::new();
     let mut last = "";

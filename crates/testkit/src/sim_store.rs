@@ -19,8 +19,6 @@ pub use events::SimEvents;
 pub use random::Random;
 pub use store::SimStore;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 /// How often calls fail. All rates are probabilities from 0 to 1, for one call.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Weather {
@@ -48,11 +46,6 @@ pub struct Broken {
     pub concern: bool,
     /// A second ledger entry of a shard is taken as well.
     pub ledger: bool,
-}
-
-/// A test that has panicked elsewhere leaves nothing half done here.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

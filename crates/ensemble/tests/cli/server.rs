@@ -23,12 +23,7 @@ const ROWS: &str = "--rows 6000 --duplicates 0.1 --bad 0.02 --seed 9";
 /// Asserts that a store has the silver and gold of an undisturbed run over the same file.
 pub(crate) fn assert_like_a_run(place: &Place, store: &str, files: &str) {
     let expected = place.json(&format!("run --store expected {files}"));
-    let silver = |store: &str, to: &str| {
-        let run = place.run(&format!("export silver --store {store} --to {to}"));
-        assert_eq!(run.code, Some(0), "{}", run.err);
-        std::fs::read(place.path(to)).unwrap()
-    };
-    assert!(silver("expected", "expected.csv") == silver(store, "silver.csv"), "silver differs");
+    assert!(place.silver("expected") == place.silver(store), "silver differs");
     let view = "gold analytics_genre_stats --store";
     assert_eq!(place.json(&format!("{view} {store}")), place.json(&format!("{view} expected")), "gold differs");
     assert_eq!(place.rejects(store).len() as u64, expected["rejected"].as_u64().unwrap());

@@ -112,6 +112,15 @@ impl Place {
         serde_json::from_str(&run.out).unwrap_or_else(|e| panic!("{arguments}: {e}: {}", run.out))
     }
 
+    /// What a store has in silver, as CSV.
+    #[allow(dead_code, reason = "not all suites read it")]
+    pub(crate) fn silver(&self, store: &str) -> Vec<u8> {
+        let to = format!("{store}-silver.csv");
+        let run = self.run(&format!("export silver --store {store} --to {to}"));
+        assert_eq!(run.code, Some(0), "{}", run.err);
+        fs::read(self.path(&to)).unwrap()
+    }
+
     /// Runs `ensemble rejects` and reads its lines.
     pub(crate) fn rejects(&self, store: &str) -> Vec<Value> {
         let run = self.run(&format!("rejects --store {store} --output json"));

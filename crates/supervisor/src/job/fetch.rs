@@ -1,22 +1,71 @@
-//! Getting a shard's bytes, and giving shards up: work that runs beside the job and comes back as a message.
+//! What comes from the source, planned shards and a shard's bytes once more, and the giving up of shards. The work runs
+//! beside the job and comes back as a message.
 
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use ensemble_sources::csv::PlannedShard;
-use ensemble_store::{Clock, Decision, DecisionRecord, Retry, ShardId, ShardPlan, SpooledShard, Store};
+use ensemble_sources::{SourceError, csv::PlannedShard};
+use ensemble_store::{Clock, Decision, DecisionRecord, ErrorClass, Retry, ShardId, ShardPlan, SpooledShard, Store};
 
 use super::{JobActorState, JobMsg};
 use crate::{
     PinnedFile, Source, SupervisorError,
     aside::{bytes_in_store, give_up},
-    planner::{read_again, read_upload_again},
+    planner::{Planned, SOURCE_REST, read_again, read_upload_again},
 };
 
 /// How long the store may take.
 const STORE_TIMEOUT: Duration = Duration::from_secs(60);
 
 impl JobActorState {
+    pub(super) async fn planned(&mut self, planned: Planned) -> Result<(), SupervisorError> {
+        match planned {
+            Planned::Shard(shard, permit) => {
+                self.source_trouble = None;
+                let number = shard.plan.shard.number;
+                if self.table.plan(shard.plan.clone()) {
+                    self.permits.insert(number, permit);
+                    self.hold(shard);
+                }
+                Ok(())
+            }
+            Planned::Waits(reason) => {
+                self.source_trouble = Some(reason);
+                Ok(())
+            }
+            Planned::Ended(shards) => {
+                self.source_trouble = None;
+                self.table.source_ended(shards);
+                Ok(())
+            }
+            // What was read before stands; the rest of the source is not what the job pinned.
+            Planned::Failed(e @ SourceError::Changed { .. }) => self.fail(e.to_string()).await,
+            Planned::Failed(e) if e.class() == ErrorClass::Fatal => self.fail(e.to_string()).await,
+            Planned::Failed(e) => Err(e.into()),
+        }
+    }
+
+    pub(super) async fn fetched(
+        &mut self,
+        number: u32,
+        bytes: Result<Bytes, SupervisorError>,
+    ) -> Result<(), SupervisorError> {
+        match bytes {
+            Ok(bytes) => {
+                self.source_trouble = None;
+                self.table.fetched(number, bytes);
+            }
+            Err(SupervisorError::Source(e)) if e.class() == ErrorClass::Transient => {
+                self.source_trouble = Some(e.to_string());
+                drop(self.myself.send_after(SOURCE_REST, move || JobMsg::FetchAgain(number)));
+            }
+            Err(SupervisorError::Source(e @ SourceError::Changed { .. })) => return self.fail(e.to_string()).await,
+            Err(e) => return Err(e),
+        }
+        self.offer_work();
+        Ok(())
+    }
+
     /// Takes up a shard that was just read: it can be leased once its bytes can be had again.
     pub(super) fn hold(&mut self, shard: PlannedShard) {
         let number = shard.plan.shard.number;

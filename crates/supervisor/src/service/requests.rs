@@ -186,7 +186,7 @@ fn look_at_path(path: &str, options: &DeskOptions, limit: usize) -> Result<Looke
     } else {
         Path::new(path).canonicalize().ok().map(Location::File)
     };
-    if !location.is_some_and(|location: Location| options.roots.iter().any(|root| location.is_below(root))) {
+    if !location.is_some_and(|location: Location| location.is_below_any(&options.roots)) {
         let roots: Vec<_> = options.roots.iter().map(ToString::to_string).collect();
         let roots = if roots.is_empty() { "there is none".to_owned() } else { roots.join(", ") };
         let message =

@@ -23,13 +23,16 @@ use tokio::{
 
 use super::{
     Fault, FaultKind, HelloChange, ServerError,
-    counts::{Counts, lock},
+    counts::Counts,
     frame::{EXHAUST_ALLOWED, Frame, OP_COMPRESSED, OP_QUERY, OP_REPLY},
     hello,
     message::{Command, is_ok, reply, reply_document, without_documents},
     plan::Plan,
 };
-use crate::listener::{GateWatch, Serve, Way, connect};
+use crate::{
+    listener::{GateWatch, Serve, Way, connect},
+    lock,
+};
 
 /// Requests of one connection whose replies are to be changed. Drivers send one at a time.
 const MAX_AWAITED: usize = 1024;

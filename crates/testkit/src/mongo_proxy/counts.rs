@@ -1,11 +1,9 @@
 //! What has passed and what has fired, so that a test can see that it did.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::BTreeMap, sync::Mutex};
 
 use super::FaultKind;
+use crate::lock;
 
 /// Names that are counted each on its own; servers know about two hundred.
 const MAX_NAMES: usize = 512;
@@ -37,9 +35,4 @@ impl Counts {
     pub(super) fn fired(&self) -> BTreeMap<FaultKind, u64> {
         lock(&self.fired).clone()
     }
-}
-
-/// A count is whole whenever the lock is free, whoever panicked.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

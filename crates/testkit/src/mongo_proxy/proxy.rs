@@ -7,14 +7,8 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use super::{
-    FaultKind, Gate, Rule,
-    connection::Shared,
-    counts::{Counts, lock},
-    plan::Plan,
-    uri,
-};
-use crate::listener::Listener;
+use super::{FaultKind, Gate, Rule, connection::Shared, counts::Counts, plan::Plan, uri};
+use crate::{listener::Listener, lock};
 
 /// A proxy between a MongoDB driver and one server; see the [module](crate::mongo_proxy). Dropping it ends its
 /// connections soon, [`stop`](Self::stop) before it returns.

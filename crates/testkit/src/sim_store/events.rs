@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 use ensemble_events::{EventLog, EventsError, LogCursor, LogPage, ShardEvents};
 use ensemble_store::JobId;
 
-use super::{Random, Weather, clock::yield_now, lock};
+use super::{Random, Weather, clock::yield_now};
+use crate::lock;
 
 /// An event log in memory. What was appended stays, also where the answer was lost.
 #[derive(Debug)]

@@ -11,10 +11,10 @@ use ensemble_store::{
 use super::{
     Broken, Random, SimCounts, Weather,
     clock::yield_now,
-    lock,
     replica::{Key, Record, Replica, Value, View},
     write,
 };
+use crate::lock;
 
 type Result<T> = std::result::Result<T, StoreError>;
 

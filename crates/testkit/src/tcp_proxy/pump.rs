@@ -4,7 +4,7 @@ use std::{
     io,
     net::SocketAddr,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -19,7 +19,10 @@ use tokio::{
 };
 
 use super::TcpCounts;
-use crate::listener::{GateWatch, Serve, Way, connect};
+use crate::{
+    listener::{GateWatch, Serve, Way, connect},
+    lock,
+};
 
 const PIECE_BYTES: usize = 64 * 1024;
 
@@ -52,11 +55,11 @@ impl Shared {
     }
 
     pub(super) fn counts(&self) -> TcpCounts {
-        *self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+        *lock(&self.counts)
     }
 
     fn count(&self, change: impl FnOnce(&mut TcpCounts)) {
-        change(&mut self.counts.lock().unwrap_or_else(PoisonError::into_inner));
+        change(&mut lock(&self.counts));
     }
 
     async fn forward(&self, client: TcpStream, mut gate: GateWatch) -> io::Result<()> {

@@ -13,10 +13,10 @@ use tokio::{
 };
 
 use super::super::{
-    counts::lock,
     frame::{CHECKSUM_PRESENT, Frame, OP_MSG, OP_QUERY},
     message::{Command, reply},
 };
+use crate::lock;
 
 /// What reached the server.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
