@@ -9,8 +9,8 @@ mod time;
 
 use std::io;
 
-use bytes::Bytes;
 use ensemble_contract::row::{RowError, RowRef, Value};
+use ensemble_store::Rank;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 pub use self::time::{parse_rfc3339, rfc3339};
@@ -70,7 +70,7 @@ pub struct CloudEvent<'a> {
     /// For a row [`ShardEvents::event_id`], for a shard `JOB/shard/N`. The same whenever the event is delivered.
     pub id: String,
     /// `/ensemble/jobs/JOB`.
-    pub source: String,
+    pub source: &'a str,
     /// What it tells.
     #[serde(rename = "type")]
     pub event_type: EventType,
@@ -78,7 +78,7 @@ pub struct CloudEvent<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject: Option<&'a str>,
     /// When the shard was decided: RFC 3339, UTC, microseconds.
-    pub time: String,
+    pub time: &'a str,
     /// Always `application/json`.
     pub datacontenttype: &'static str,
     /// The key, of accepted rows. Absent where the key is empty.
@@ -88,7 +88,7 @@ pub struct CloudEvent<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rank: Option<String>,
     /// The shard's number in its job.
-    pub shard: String,
+    pub shard: &'a str,
     /// What [`EventType`] says.
     pub data: EventData<'a>,
 }
@@ -125,31 +125,31 @@ pub enum EventData<'a> {
     },
 }
 
-/// A stored row that can be read to its end.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// A stored row, as it was read.
+#[derive(Debug, Clone, PartialEq)]
 pub struct RowData<'a> {
     columns: &'a [String],
-    fields: &'a [u8],
+    values: Vec<Value<'a>>,
+    extra: Vec<(&'a str, &'a str)>,
 }
 
-/// The events of a shard: its accepted rows, its rejected rows, the shard itself.
-///
-/// # Errors
-/// An item is an error where a row's bytes are no row, or its key is not UTF-8; the others are not affected.
-pub fn expand(events: &ShardEvents) -> impl Iterator<Item = Result<CloudEvent<'_>, RowError>> {
-    let common = Common {
-        job: events.job.to_string(),
-        time: rfc3339(events.time_us),
-        shard: events.shard.number.to_string(),
-        events,
-    };
-    let rows = events.accepted.len() + events.rejected.len();
-    (0..=rows).map(move |n| match events.accepted.get(n) {
-        Some(row) => common.accepted(row),
-        None => {
-            Ok(events.rejected.get(n - events.accepted.len()).map_or_else(|| common.shard(), |r| common.rejected(r)))
-        }
-    })
+/// What the events of a shard have in common, and what makes them.
+#[derive(Debug)]
+pub struct Expansion<'a> {
+    source: String,
+    time: String,
+    shard: String,
+    of: &'a ShardEvents,
+}
+
+/// Gets ready to make the events of a shard.
+pub fn expand(shard: &ShardEvents) -> Expansion<'_> {
+    Expansion {
+        source: format!("/ensemble/jobs/{}", shard.job),
+        time: rfc3339(shard.time_us),
+        shard: shard.shard.number.to_string(),
+        of: shard,
+    }
 }
 
 /// Writes the events of a shard as JSON lines.
@@ -157,7 +157,7 @@ pub fn expand(events: &ShardEvents) -> impl Iterator<Item = Result<CloudEvent<'_
 /// # Errors
 /// Those of `out`, and `InvalidData` at a row that [`expand`] has an error for; what stands before it is written.
 pub fn write_json_lines(events: &ShardEvents, out: &mut impl io::Write) -> io::Result<()> {
-    for event in expand(events) {
+    for event in expand(events).events() {
         let event = event.map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
         serde_json::to_writer(&mut *out, &event)?;
         out.write_all(b"\n")?;
@@ -165,88 +165,94 @@ pub fn write_json_lines(events: &ShardEvents, out: &mut impl io::Write) -> io::R
     Ok(())
 }
 
-/// What the events of a shard have in common.
-struct Common<'a> {
-    job: String,
-    time: String,
-    shard: String,
-    events: &'a ShardEvents,
-}
+impl Expansion<'_> {
+    /// The events: of the accepted rows, of the rejected rows, of the shard itself.
+    ///
+    /// # Errors
+    /// An item is an error where a row's bytes are no row, or its key is not UTF-8; the others are not affected.
+    pub fn events(&self) -> impl Iterator<Item = Result<CloudEvent<'_>, RowError>> {
+        let ShardEvents { accepted, rejected, .. } = self.of;
+        let accepted = accepted.iter().map(|row| self.accepted(row));
+        let rejected = rejected.iter().map(|row| Ok(self.rejected(row)));
+        accepted.chain(rejected).chain(std::iter::once_with(|| Ok(self.shard())))
+    }
 
-impl<'a> Common<'a> {
-    fn event(&self, event_type: EventType, id: String, data: EventData<'a>) -> CloudEvent<'a> {
+    fn event<'e>(&'e self, event_type: EventType, id: String, data: EventData<'e>) -> CloudEvent<'e> {
         CloudEvent {
             specversion: "1.0",
             id,
-            source: format!("/ensemble/jobs/{}", self.job),
+            source: &self.source,
             event_type,
             subject: None,
-            time: self.time.clone(),
+            time: &self.time,
             datacontenttype: "application/json",
             partitionkey: None,
             rank: None,
-            shard: self.shard.clone(),
+            shard: &self.shard,
             data,
         }
     }
 
-    fn accepted(&self, row: &'a AcceptedRow) -> Result<CloudEvent<'a>, RowError> {
+    fn accepted<'e>(&'e self, row: &'e AcceptedRow) -> Result<CloudEvent<'e>, RowError> {
         let key = std::str::from_utf8(&row.key).map_err(|_| RowError::NotUtf8)?;
         // CloudEvents wants attributes to be absent rather than empty.
         let key = (!key.is_empty()).then_some(key);
-        let [a, b, c] = row.rank.0;
-        let id = ShardEvents::event_id(self.events.job, row.position);
-        let data = EventData::Row(RowData::new(&self.events.columns, &row.fields)?);
+        let id = ShardEvents::event_id(self.of.job, row.position);
+        let data = EventData::Row(RowData::new(&self.of.columns, &row.fields)?);
         let event = self.event(EventType::RowAccepted, id, data);
-        Ok(CloudEvent { subject: key, partitionkey: key, rank: Some(format!("{a}:{b}:{c}")), ..event })
+        Ok(CloudEvent { subject: key, partitionkey: key, rank: Some(rank(row.rank)), ..event })
     }
 
-    fn rejected(&self, row: &'a RejectedRow) -> CloudEvent<'a> {
+    fn rejected<'e>(&'e self, row: &'e RejectedRow) -> CloudEvent<'e> {
         let data = EventData::Rejected {
-            file: &self.events.source,
+            file: &self.of.source,
             line: row.line,
             offset: row.position.offset(),
             rule: &row.rule,
             rules: &row.rules,
         };
-        self.event(EventType::RowRejected, ShardEvents::event_id(self.events.job, row.position), data)
+        self.event(EventType::RowRejected, ShardEvents::event_id(self.of.job, row.position), data)
     }
 
-    fn shard(&self) -> CloudEvent<'a> {
+    fn shard(&self) -> CloudEvent<'_> {
         let data = EventData::Shard {
-            contract: &self.events.contract,
-            file: &self.events.source,
-            accepted: self.events.accepted.len(),
-            rejected: self.events.rejected.len(),
+            contract: &self.of.contract,
+            file: &self.of.source,
+            accepted: self.of.accepted.len(),
+            rejected: self.of.rejected.len(),
         };
-        self.event(EventType::ShardCommitted, format!("{}/shard/{}", self.job, self.shard), data)
+        self.event(EventType::ShardCommitted, format!("{}/shard/{}", self.of.job, self.shard), data)
     }
 }
 
+/// Three integers joined by `:`.
+fn rank(Rank([a, b, c]): Rank) -> String {
+    let mut parts = [(); 3].map(|()| itoa::Buffer::new());
+    let [first, second, third] = &mut parts;
+    [first.format(a), ":", second.format(b), ":", third.format(c)].concat()
+}
+
 impl<'a> RowData<'a> {
-    fn new(columns: &'a [String], fields: &'a Bytes) -> Result<Self, RowError> {
+    fn new(columns: &'a [String], fields: &'a [u8]) -> Result<Self, RowError> {
         let mut row = RowRef::new(fields);
+        // Collecting results would not know how many there will be.
+        let mut values = Vec::with_capacity(columns.len());
         for _ in columns {
-            row.next_value()?.ok_or(RowError::Truncated)?;
+            values.push(row.next_value()?.ok_or(RowError::Truncated)?);
         }
-        row.extra()?;
-        Ok(Self { columns, fields })
+        Ok(Self { columns, values, extra: row.extra()? })
     }
 }
 
 /// As an object: every column by its name, then `extra` where the row has an extra part.
 impl Serialize for RowData<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let unreadable = <S::Error as serde::ser::Error>::custom::<RowError>;
-        let mut row = RowRef::new(self.fields);
         let mut object = serializer.serialize_map(None)?;
-        for column in self.columns {
-            let value = row.next_value().map_err(unreadable)?.unwrap_or(Value::Null);
-            object.serialize_entry(column, &Field(value))?;
+        for (column, value) in self.columns.iter().zip(&self.values) {
+            object.serialize_entry(column, &Field(*value))?;
         }
-        let extra = row.extra().map_err(unreadable)?;
-        if !extra.is_empty() {
-            object.serialize_entry("extra", &Extra(&extra))?;
+        if !self.extra.is_empty() {
+            object.serialize_entry("extra", &Extra(&self.extra))?;
         }
         object.end()
     }

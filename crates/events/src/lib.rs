@@ -18,7 +18,7 @@ mod traits;
 pub use codec::BadRecord;
 pub use embedded::{EmbeddedLog, EmbeddedLogOptions};
 pub use error::EventsError;
-pub use expand::{CloudEvent, EventData, EventType, expand};
+pub use expand::{CloudEvent, EventData, EventType, Expansion, expand};
 pub use kafka::{KafkaLog, KafkaOptions, KafkaUrl};
 pub use none::NoEvents;
 pub use records::{AcceptedRow, RejectedRow, ShardEvents, ShardPart};

@@ -1,3 +1,4 @@
+use bytes::Bytes;
 use ensemble_contract::row::{Float, RowWriter};
 use ensemble_store::{JobId, JobNumber, Position, Rank, ShardId};
 
@@ -58,6 +59,7 @@ fn the_bytes_of_the_events_are_these() {
 #[test]
 fn every_event_is_a_cloud_event_of_its_topic() {
     let topics: Vec<_> = expand(&sample())
+        .events()
         .map(|event| {
             let event = event.unwrap();
             let json = serde_json::to_value(&event).unwrap();
@@ -80,7 +82,8 @@ fn a_row_that_cannot_be_read_does_not_hide_the_others() {
     let mut bad = events.accepted[1].clone();
     bad.key = Bytes::from_static(&[0xff]);
     events.accepted.push(bad);
-    let events: Vec<_> = expand(&events).collect();
+    let expansion = expand(&events);
+    let events: Vec<_> = expansion.events().collect();
     assert_eq!(events[0], Err(RowError::Truncated));
     assert!(events[1].is_ok());
     assert_eq!(events[2], Err(RowError::NotUtf8));
@@ -91,6 +94,7 @@ fn a_row_that_cannot_be_read_does_not_hide_the_others() {
 fn an_empty_key_leaves_no_empty_attribute() {
     let mut events = sample();
     events.accepted[0].key = Bytes::new();
-    let event = expand(&events).next().unwrap().unwrap();
+    let expansion = expand(&events);
+    let event = expansion.events().next().unwrap().unwrap();
     assert_eq!((event.subject, event.partitionkey), (None, None));
 }

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Mutex, OnceLock, PoisonError,
+        Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Instant,
@@ -94,35 +94,49 @@ impl Drop for Abandon<'_> {
 /// Where senders wait while the queue is full.
 #[derive(Debug, Default)]
 pub(super) struct Room {
-    answers: Mutex<u64>,
+    state: Mutex<RoomState>,
     answered: std::sync::Condvar,
+}
+
+#[derive(Debug, Default)]
+struct RoomState {
+    answers: u64,
+    /// Each answer wakes them; mostly there are none, and it costs no call to the system.
+    waiting: usize,
 }
 
 impl Room {
     /// An event has left the queue.
     pub(super) fn freed(&self) {
-        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        *answers = answers.wrapping_add(1);
-        drop(answers);
-        self.answered.notify_all();
+        let mut state = self.state();
+        state.answers = state.answers.wrapping_add(1);
+        if state.waiting > 0 {
+            self.answered.notify_all();
+        }
     }
 
     /// What [`Room::wait`] compares with; to be taken before the queue is found full.
     pub(super) fn mark(&self) -> u64 {
-        *self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state().answers
     }
 
     /// Waits until an event has left the queue since `mark`. Blocks, until the deadline at most; `false` says that it has
     /// come.
     pub(super) fn wait(&self, mark: u64, deadline: Instant) -> bool {
-        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        while *answers == mark {
+        let mut state = self.state();
+        state.waiting += 1;
+        while state.answers == mark {
             let Some(left) = deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) else {
-                return false;
+                break;
             };
-            (answers, _) = self.answered.wait_timeout(answers, left).unwrap_or_else(PoisonError::into_inner);
+            (state, _) = self.answered.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner);
         }
-        true
+        state.waiting -= 1;
+        state.answers != mark
+    }
+
+    fn state(&self) -> MutexGuard<'_, RoomState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

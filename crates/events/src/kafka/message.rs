@@ -12,6 +12,8 @@ use crate::{CloudEvent, EventType, ShardEvents};
 
 /// How many headers an event has at most.
 const HEADERS: usize = 11;
+/// Room for the data of most rows, in bytes.
+const BODY: usize = 1 << 10;
 
 /// A message without its topic.
 #[derive(Debug)]
@@ -30,7 +32,8 @@ impl<'a> Message<'a> {
         shard: &ShardEvents,
         traceparent: Option<&str>,
     ) -> serde_json::Result<Self> {
-        let body = serde_json::to_vec(&event.data)?;
+        let mut body = Vec::with_capacity(BODY);
+        serde_json::to_writer(&mut body, &event.data)?;
         Ok(Self { headers: headers(&event, traceparent), key: key(event, shard), body })
     }
 }
@@ -50,13 +53,13 @@ fn headers(event: &CloudEvent<'_>, traceparent: Option<&str>) -> OwnedHeaders {
         ("content-type", Some(event.datacontenttype)),
         ("ce_specversion", Some(event.specversion)),
         ("ce_id", Some(&event.id)),
-        ("ce_source", Some(&event.source)),
+        ("ce_source", Some(event.source)),
         ("ce_type", Some(event.event_type.name())),
         ("ce_subject", event.subject),
-        ("ce_time", Some(&event.time)),
+        ("ce_time", Some(event.time)),
         ("ce_partitionkey", event.partitionkey),
         ("ce_rank", event.rank.as_deref()),
-        ("ce_shard", Some(&event.shard)),
+        ("ce_shard", Some(event.shard)),
         ("traceparent", traceparent),
     ];
     let present = attributes.into_iter().filter_map(|(key, value)| Some((key, value?)));

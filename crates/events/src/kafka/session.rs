@@ -116,7 +116,7 @@ impl Session {
     /// Hands the events of a shard to the client library, one after the other as they are made, and waits for room where
     /// its queue is full. Ends early where an event was refused or nobody waits. Blocks, until the deadline at most.
     pub(super) fn send_all(&self, sending: &Sending<'_>) -> Result<(), EventsError> {
-        for event in expand(sending.events) {
+        for event in expand(sending.events).events() {
             if sending.deliveries.is_lost() {
                 break;
             }

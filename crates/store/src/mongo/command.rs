@@ -47,6 +47,8 @@ pub(super) struct Write<'a> {
     pub(super) collection: &'a str,
     pub(super) count: usize,
     pub(super) put: PutItem<'a>,
+    /// Whether its commands go one by one behind those of other such writes, see [`Server::run_queued`].
+    pub(super) is_queued: bool,
 }
 
 /// What came of a write, all of which that was done is durable.
@@ -103,6 +105,11 @@ impl Batches<'_> {
                 command.truncate(before);
                 break;
             }
+            if before == first {
+                // Most items of a write are about as long as its first.
+                let more = (self.write.count - start).min(self.limits.batch_documents) - 1;
+                command.reserve(length.saturating_mul(more).min(self.limits.batch_bytes));
+            }
             self.next += 1;
         }
         command.close(items);
@@ -135,7 +142,7 @@ impl Server {
         loop {
             while failed.is_none() && running.len() < self.limits.in_flight {
                 match batches.next() {
-                    Ok(Some(batch)) => running.push(self.write_batch(write.action, batch)),
+                    Ok(Some(batch)) => running.push(self.write_batch(write, batch)),
                     Ok(None) => break,
                     Err(error) => failed = Some(error),
                 }
@@ -166,13 +173,17 @@ impl Server {
         collection: &str,
         put: &(dyn Fn(&mut Writer) -> Result<()> + Send + Sync),
     ) -> Result<bool> {
-        let written = self.write(Write { action, verb, collection, count: 1, put: &|_, w| put(w) }).await?;
+        let written =
+            self.write(Write { action, verb, collection, count: 1, put: &|_, w| put(w), is_queued: false }).await?;
         Ok(written == Written::default())
     }
 
-    async fn write_batch(&self, action: &'static str, (items, command): Batch) -> Result<Written> {
-        let reply = self.run(action, command).await?;
-        let (done, refused) = read_reply(self.attempt(action), &reply)?;
+    async fn write_batch(&self, write: Write<'_>, (items, command): Batch) -> Result<Written> {
+        let reply = match write.is_queued {
+            true => self.run_queued(write.action, command).await?,
+            false => self.run(write.action, command).await?,
+        };
+        let (done, refused) = read_reply(self.attempt(write.action), &reply)?;
         let refused: Vec<_> = refused.into_iter().map(|at| items.start + at).collect();
         let is_told = done + refused.len() >= items.len();
         Ok(Written { refused, doubtful: if is_told { Vec::new() } else { vec![items] } })
@@ -221,7 +232,8 @@ mod tests {
             w.text("_id", &"x".repeat(sizes[at]));
             Ok(())
         };
-        let write = Write { action: "test", verb: Verb::Insert, collection: "c", count: sizes.len(), put };
+        let write =
+            Write { action: "test", verb: Verb::Insert, collection: "c", count: sizes.len(), put, is_queued: false };
         let limits = Limits { operation_timeout: Duration::from_secs(10), in_flight: 1, batch_documents, batch_bytes };
         let mut batches = Batches { write, limits, next: 0 };
         let mut found = Vec::new();

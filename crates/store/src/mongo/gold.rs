@@ -70,8 +70,9 @@ async fn write_once(server: &Server, view: &str, cells: &[(String, &GoldCell)]) 
         Ok(())
     };
     let count = cells.len();
-    let written =
-        server.write(Write { action: ACTION, verb: Verb::Update, collection: view, count, put: &put }).await?;
+    let written = server
+        .write(Write { action: ACTION, verb: Verb::Update, collection: view, count, put: &put, is_queued: false })
+        .await?;
     Ok(written.doubtful.into_iter().flatten().chain(written.refused).collect())
 }
 

@@ -10,7 +10,7 @@ use mongodb::{
     bson::{Bson, Document, RawDocument, RawDocumentBuf, doc},
     error::ErrorKind,
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::errors::Attempt;
 use crate::StoreError;
@@ -38,6 +38,8 @@ pub(super) struct Server {
     pub(super) name: String,
     pub(super) limits: Limits,
     permits: Semaphore,
+    /// Turns of commands that come in long queues, fewer than there are permits.
+    queue: Semaphore,
     is_closed: AtomicBool,
 }
 
@@ -82,7 +84,8 @@ impl Server {
     pub(super) fn new(client: Client, database: &str, name: String, limits: Limits) -> Self {
         let database = client.database(database);
         let permits = Semaphore::new(limits.in_flight);
-        Self { client, database, name, limits, permits, is_closed: AtomicBool::new(false) }
+        let queue = Semaphore::new((limits.in_flight * 3 / 4).max(1));
+        Self { client, database, name, limits, permits, queue, is_closed: AtomicBool::new(false) }
     }
 
     pub(super) fn attempt(&self, action: &'static str) -> Attempt<'_> {
@@ -101,6 +104,16 @@ impl Server {
     /// [`StoreError::Unavailable`] where it may have worked; the server's other errors by their meaning.
     pub(super) async fn run(&self, action: &'static str, command: RawDocumentBuf) -> Result<Document> {
         self.bounded(action, async { self.database.run_raw_command(command).await.map(Ok) }).await
+    }
+
+    /// Runs a command of which hundreds may be waiting. Other calls wait for those of them that are under way and not for
+    /// the rest: else every call of a shard that is nearly through would wait for all shards that have just begun.
+    ///
+    /// # Errors
+    /// As [`Server::run`].
+    pub(super) async fn run_queued(&self, action: &'static str, command: RawDocumentBuf) -> Result<Document> {
+        let _turn = self.turn(action, &self.queue).await?;
+        self.run(action, command).await
     }
 
     /// Reads documents.
@@ -161,19 +174,26 @@ impl Server {
         action: &'static str,
         work: impl Future<Output = mongodb::error::Result<Result<T>>>,
     ) -> Result<T> {
-        self.check()?;
+        let _permit = self.turn(action, &self.permits).await?;
         let limit = self.limits.operation_timeout;
-        let Ok(permit) = tokio::time::timeout(limit, self.permits.acquire()).await else {
-            return Err(self.attempt(action).unavailable(format!("other calls took longer than {limit:?}")));
-        };
-        let _permit = permit.map_err(|_| StoreError::Closed)?;
-        // It may have been closed meanwhile.
-        self.check()?;
         match tokio::time::timeout(limit, Box::pin(work)).await {
             Ok(Ok(result)) => result,
             Ok(Err(error)) => Err(self.attempt(action).error(&error)),
             Err(_) => Err(self.attempt(action).unavailable(format!("no answer within {limit:?}"))),
         }
+    }
+
+    /// Waits for a turn, for as long as one operation may take.
+    async fn turn<'a>(&self, action: &'static str, turns: &'a Semaphore) -> Result<SemaphorePermit<'a>> {
+        self.check()?;
+        let limit = self.limits.operation_timeout;
+        let Ok(permit) = tokio::time::timeout(limit, turns.acquire()).await else {
+            return Err(self.attempt(action).unavailable(format!("other calls took longer than {limit:?}")));
+        };
+        let permit = permit.map_err(|_| StoreError::Closed)?;
+        // It may have been closed meanwhile.
+        self.check()?;
+        Ok(permit)
     }
 
     /// Ends all connections. What is under way may or may not work; later calls answer [`StoreError::Closed`].
@@ -185,6 +205,7 @@ impl Server {
         let all = u32::try_from(self.limits.in_flight).unwrap_or(u32::MAX);
         drop(tokio::time::timeout(self.limits.operation_timeout, self.permits.acquire_many(all)).await);
         self.permits.close();
+        self.queue.close();
         let shutdown = self.client.clone().shutdown().immediate(true);
         drop(tokio::time::timeout(self.limits.operation_timeout, shutdown).await);
     }

@@ -34,6 +34,11 @@ impl Writer {
         self.out.len()
     }
 
+    /// Makes room for this many more bytes.
+    pub(super) fn reserve(&mut self, bytes: usize) {
+        self.out.reserve(bytes);
+    }
+
     /// Forgets what was written behind the first `len` bytes, between two elements of what is open.
     pub(super) fn truncate(&mut self, len: usize) {
         self.out.truncate(len);

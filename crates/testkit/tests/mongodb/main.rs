@@ -9,3 +9,4 @@ mod majority;
 mod repeating;
 mod suite;
 mod support;
+mod turns;

@@ -16,6 +16,7 @@ use crate::{
 /// What a consumer gets for each event of a shard.
 fn messages(shard: &ShardEvents) -> Vec<OwnedMessage> {
     expand(shard)
+        .events()
         .map(|event| {
             let message = crate::kafka::message::Message::new(event.unwrap(), shard, None).unwrap();
             owned(message.body, message.headers)

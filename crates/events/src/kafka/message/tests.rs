@@ -75,7 +75,8 @@ ce_shard: 9
 #[test]
 fn the_messages_of_a_shard_are_these() {
     let shard = sample();
-    let messages = expand(&shard).map(|event| text(&Message::new(event.unwrap(), &shard, None).unwrap()));
+    let expansion = expand(&shard);
+    let messages = expansion.events().map(|event| text(&Message::new(event.unwrap(), &shard, None).unwrap()));
     assert_eq!(messages.collect::<String>(), GOLDEN);
 }
 
@@ -83,6 +84,7 @@ fn the_messages_of_a_shard_are_these() {
 fn an_empty_key_is_none() {
     let mut shard = sample();
     shard.accepted[0].key = bytes::Bytes::new();
-    let event = expand(&shard).next().unwrap().unwrap();
+    let expansion = expand(&shard);
+    let event = expansion.events().next().unwrap().unwrap();
     assert_eq!(Message::new(event, &shard, None).unwrap().key, None);
 }
