@@ -11,7 +11,7 @@ use ensemble_store::{
 use tonic::{Code, Status, transport::Channel};
 
 use crate::{
-    ConvertError, MAX_MESSAGE_BYTES,
+    ConvertError, MAX_MESSAGE_BYTES, MAX_PAGE,
     v1::{self, layer_service_client::LayerServiceClient, read_documents_request::Which},
 };
 
@@ -66,12 +66,11 @@ impl RemoteStore {
     }
 
     fn read<M, T: TryFrom<M, Error = ConvertError>>(&self, messages: Vec<M>) -> Result<Vec<T>> {
-        let unreadable = |e: ConvertError| StoreError::Server {
-            server: self.address.clone(),
-            action: "read the layers",
-            reason: e.to_string(),
-        };
-        messages.into_iter().map(|m| m.try_into().map_err(unreadable)).collect()
+        messages.into_iter().map(|m| m.try_into().map_err(|e: ConvertError| self.unreadable(e))).collect()
+    }
+
+    fn unreadable(&self, reason: impl ToString) -> StoreError {
+        StoreError::Server { server: self.address.clone(), action: "read the layers", reason: reason.to_string() }
     }
 
     fn refused<T>(&self) -> Result<T> {
@@ -159,10 +158,19 @@ impl Store for RemoteStore {
     }
 
     async fn read_claims(&self, silver: &str, keys: Vec<Bytes>) -> Result<Vec<Option<SilverDoc>>> {
-        let request = v1::LookUpSilverRequest { silver: silver.to_owned(), keys };
-        let documents = self.call(self.layers().look_up_silver(request)).await?.documents;
-        let found: Vec<(Bytes, Option<SilverDoc>)> = self.read(documents)?;
-        Ok(found.into_iter().map(|(_, doc)| doc).collect())
+        let mut docs = Vec::with_capacity(keys.len());
+        while docs.len() < keys.len() {
+            // Large documents come in several answers.
+            let open: Vec<_> = keys.iter().skip(docs.len()).take(MAX_PAGE).cloned().collect();
+            let request = v1::LookUpSilverRequest { silver: silver.to_owned(), keys: open };
+            let documents = self.call(self.layers().look_up_silver(request)).await?.documents;
+            if documents.is_empty() {
+                return Err(self.unreadable("no document for a key that was asked for"));
+            }
+            let found: Vec<(Bytes, Option<SilverDoc>)> = self.read(documents)?;
+            docs.extend(found.into_iter().map(|(_, doc)| doc));
+        }
+        Ok(docs)
     }
 
     async fn replace_claims(&self, _: &str, _: Vec<Replacement>) -> Result<Vec<bool>> {

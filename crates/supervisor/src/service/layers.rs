@@ -143,9 +143,13 @@ impl LayerService for Desk {
         request: Request<v1::LookUpSilverRequest>,
     ) -> Result<Response<v1::LookUpSilverResponse>, Status> {
         let v1::LookUpSilverRequest { silver, keys } = request.into_inner();
-        let documents = self.store.read_claims(&silver, keys.clone()).await.map_err(store_refused)?;
-        let documents = keys.into_iter().zip(documents).map(Into::into).collect();
-        Ok(Response::new(v1::LookUpSilverResponse { documents }))
+        let mut page = Page::new(u32::try_from(keys.len()).unwrap_or(u32::MAX));
+        while let Some(limit) = page.next() {
+            let keys: Vec<_> = keys.iter().skip(page.messages.len()).take(limit).cloned().collect();
+            let found = self.store.read_claims(&silver, keys.clone()).await.map_err(store_refused)?;
+            page.take(keys.into_iter().zip(found));
+        }
+        Ok(Response::new(v1::LookUpSilverResponse { documents: page.messages }))
     }
 
     async fn read_dead_letters(
@@ -236,7 +240,15 @@ impl Desk {
 
 #[cfg(test)]
 mod tests {
+    use std::{sync::Arc, time::Duration};
+
+    use bytes::Bytes;
+    use ensemble_contract::row::{RowWriter, Value};
+    use ensemble_events::NoEvents;
+    use ensemble_store::{Claim, EmbeddedOptions, EmbeddedStore, NewClaim, Rank, ShardId, Store};
+
     use super::*;
+    use crate::service::DeskOptions;
 
     /// Fills a page with records of these sizes; how many were read at once at the most, and how many there are.
     fn fill(asked: u32, sizes: &[usize]) -> (Page<v1::StoredDocument>, usize) {
@@ -272,5 +284,40 @@ mod tests {
         let (page, most) = fill(10_000, &[[100; 100].as_slice(), &[1 << 20; 100]].concat());
         assert_eq!((page.messages.len(), page.more), (103, true));
         assert!(most > PAGE_BYTES);
+    }
+
+    #[tokio::test]
+    async fn large_documents_are_looked_up_in_several_answers() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = EmbeddedStore::open(dir.path(), EmbeddedOptions::default()).unwrap();
+        store.declare_silver("s", &["c".to_owned()]).await.unwrap();
+        let shard = ShardId { job: JobNumber(1), number: 0 };
+        let mut fields = Vec::new();
+        RowWriter::new(&mut fields).push(Value::Str(&"x".repeat(1 << 20)));
+        let claim = Claim { rank: Rank([1, 0, 0]), shard, fields: fields.into() };
+        let keys: Vec<Bytes> = (0..10).map(|n| format!("key {n}").into()).collect();
+        let claims = keys.iter().map(|key| NewClaim { key: key.clone(), claim: claim.clone() }).collect();
+        store.insert_claims("s", Arc::new(claims)).await.unwrap();
+        let options = DeskOptions {
+            shard_bytes: 1 << 20,
+            record_limit_bytes: 1 << 20,
+            roots: Vec::new(),
+            keep_uploads: Duration::from_secs(1),
+        };
+        let desk = Desk::new(store, Arc::new(NoEvents::default()), options);
+        let (mut found, mut answers) = (Vec::new(), 0);
+        while found.len() < keys.len() {
+            let request = v1::LookUpSilverRequest { silver: "s".to_owned(), keys: keys[found.len()..].to_vec() };
+            let answer = desk.look_up_silver(Request::new(request)).await.unwrap().into_inner();
+            assert!(answer.encoded_len() <= PAGE_BYTES + (1 << 10));
+            found.extend(answer.documents.into_iter().map(|document| {
+                assert!(document.live.is_some());
+                document.key
+            }));
+            answers += 1;
+        }
+        assert_eq!((found, answers), (keys, 4));
+        let none = v1::LookUpSilverRequest { silver: "s".to_owned(), keys: Vec::new() };
+        assert!(desk.look_up_silver(Request::new(none)).await.unwrap().into_inner().documents.is_empty());
     }
 }
