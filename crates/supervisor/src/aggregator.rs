@@ -5,15 +5,16 @@
 //! it, and ends with the same bits.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use ensemble_gold::{Cells, GoldRow, Views};
-use ensemble_store::{DocumentKind, JobNumber, LedgerEntry, Stamp, Store};
+use ensemble_gold::{CellId, Cells, GoldRow, Views};
+use ensemble_store::{DocumentKind, GoldCell, JobNumber, LedgerEntry, Stamp, Store, StoreError};
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use serde::{Deserialize, Serialize};
+use tokio::task::JoinHandle;
 
 use crate::{Covered, GoldState, JobRecord, Office, SupervisorError, ledger::each_entry, list_jobs, office};
 
@@ -133,15 +134,23 @@ impl Collection {
     /// # Errors
     /// Those of the store; some cells may have been written.
     pub async fn write_cells(&mut self, office: &Office) -> Result<(), SupervisorError> {
-        if self.state.is_dirty() {
-            self.version += 1;
-            let stamp = Stamp { epoch: office.epoch(), version: self.version };
-            // What is not durable stays changed: cells that are gone are nowhere else.
-            let store = office.store();
-            store.write_cells(self.state.changed(stamp, store.keeps_gold_rows())).await?;
-            self.state.written();
+        let (changed, cells) = self.take_changed(office);
+        if cells.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let written = office.store().write_cells(cells).await;
+        if written.is_err() {
+            self.state.put_back(changed);
+        }
+        Ok(written?)
+    }
+
+    /// The cells that have changed, to be written; what was taken has to be put back where that fails.
+    fn take_changed(&mut self, office: &Office) -> (BTreeSet<CellId>, Vec<GoldCell>) {
+        self.version += 1;
+        let stamp = Stamp { epoch: office.epoch(), version: self.version };
+        let cells = self.state.changed(stamp, office.store().keeps_gold_rows());
+        (self.state.take_changed(), cells)
     }
 
     /// Writes the whole state under a new number and makes it current with one compare-and-set.
@@ -190,6 +199,8 @@ pub(crate) enum AggregatorMsg {
     Read { silver: String, view: String, reply: RpcReplyPort<Option<Vec<GoldRow>>> },
     /// From the aggregator's own timer.
     Write,
+    /// From the write of this number: it is through.
+    Written(u64),
 }
 
 /// Speaks to the aggregator.
@@ -261,11 +272,24 @@ struct AggregatorState {
     collections: BTreeMap<String, Collection>,
     silver_of: BTreeMap<JobNumber, String>,
     write_due: bool,
-    /// Since when something has been folded that is not written.
+    writing: Option<Writing>,
+    /// Since when something has been folded that is not being written.
     stale_since: Option<Instant>,
+    writes: u64,
     last_write_took: Duration,
     /// Gold could not be written; every later flush says so.
     failure: Option<String>,
+}
+
+/// Cells on their way to the store, which readers need not wait for.
+struct Writing {
+    number: u64,
+    begun: Instant,
+    /// Since when what it writes had been folded.
+    stale_since: Option<Instant>,
+    /// The collections and the cells.
+    changed: Vec<(String, BTreeSet<CellId>)>,
+    task: JoinHandle<Result<(), StoreError>>,
 }
 
 impl Actor for Aggregator {
@@ -284,7 +308,9 @@ impl Actor for Aggregator {
             collections: BTreeMap::new(),
             silver_of: BTreeMap::new(),
             write_due: false,
+            writing: None,
             stale_since: None,
+            writes: 0,
             last_write_took: Duration::ZERO,
             failure: None,
         })
@@ -308,7 +334,14 @@ impl Actor for Aggregator {
                 let collection = state.collections.get(&silver);
                 let _ = reply.send(collection.and_then(|c| c.state.views().rows(&view, c.state.cells())));
             }
-            AggregatorMsg::Write => state.write().await,
+            AggregatorMsg::Write => state.begin_write(&myself),
+            AggregatorMsg::Written(number) if state.writing.as_ref().is_some_and(|w| w.number == number) => {
+                if state.end_write().await && state.stale_since.is_some() {
+                    state.write_soon(&myself);
+                }
+            }
+            // A flush did not wait to be told.
+            AggregatorMsg::Written(_) => {}
         }
         Ok(())
     }
@@ -336,35 +369,73 @@ impl AggregatorState {
             self.failure.get_or_insert(e.to_string());
         }
         self.stale_since.get_or_insert_with(Instant::now);
-        if !std::mem::replace(&mut self.write_due, true) {
+        self.write_soon(myself);
+    }
+
+    /// Sees to it that what has been folded is written, a little later, with what comes until then.
+    fn write_soon(&mut self, myself: &ActorRef<AggregatorMsg>) {
+        if self.writing.is_none() && !std::mem::replace(&mut self.write_due, true) {
             let pause = pause_before(self.last_write_took).max(self.flush_interval);
             drop(myself.send_after(pause, || AggregatorMsg::Write));
         }
     }
 
-    async fn write(&mut self) {
+    fn begin_write(&mut self, myself: &ActorRef<AggregatorMsg>) {
         self.write_due = false;
-        let begun = Instant::now();
+        let (mut changed, mut cells) = (Vec::new(), Vec::new());
+        for (silver, collection) in &mut self.collections {
+            let (of_collection, some) = collection.take_changed(&self.office);
+            changed.push((silver.clone(), of_collection));
+            cells.extend(some);
+        }
+        if cells.is_empty() {
+            self.stale_since = None;
+            return;
+        }
+        self.writes += 1;
+        let (number, store, myself) = (self.writes, Arc::clone(self.office.store()), myself.clone());
+        let task = tokio::spawn(async move {
+            let written = store.write_cells(cells).await;
+            // An aggregator that has ended has flushed, or its successor writes every cell again.
+            let _ = myself.cast(AggregatorMsg::Written(number));
+            written
+        });
         let stale_since = self.stale_since.take();
-        let mut failed = false;
-        for collection in self.collections.values_mut() {
-            if let Err(e) = collection.write_cells(&self.office).await {
-                tracing::error!(error = %e, "cannot write gold");
-                failed = true;
+        self.writing = Some(Writing { number, begun: Instant::now(), stale_since, changed, task });
+    }
+
+    /// Waits for the write that is under way, if one is; whether nothing of it is left to be written.
+    async fn end_write(&mut self) -> bool {
+        let Some(Writing { begun, stale_since, changed, task, .. }) = self.writing.take() else { return true };
+        let failure = match task.await {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(error) => Some(error.to_string()),
+        };
+        self.last_write_took = begun.elapsed();
+        match (failure, stale_since) {
+            (None, Some(since)) => metrics::histogram!("ensemble_gold_lag_seconds").record(since.elapsed()),
+            (None, None) => {}
+            (Some(error), since) => {
+                tracing::error!(error, "cannot write gold");
+                self.stale_since = since.or(self.stale_since);
+                for (silver, changed) in changed {
+                    if let Some(collection) = self.collections.get_mut(&silver) {
+                        collection.state.put_back(changed);
+                    }
+                }
+                return false;
             }
         }
-        match stale_since {
-            Some(since) if failed => self.stale_since = Some(since),
-            Some(since) => metrics::histogram!("ensemble_gold_lag_seconds").record(since.elapsed()),
-            None => {}
-        }
-        self.last_write_took = begun.elapsed();
+        true
     }
 
     async fn flush(&mut self) -> Result<(), SupervisorError> {
         if let Some(reason) = &self.failure {
             return Err(SupervisorError::Document { what: "gold".to_owned(), reason: reason.clone() });
         }
+        // A checkpoint follows on the cells: those that are gone are not in it.
+        self.end_write().await;
         for (silver, collection) in &mut self.collections {
             collection.write_cells(&self.office).await?;
             collection.checkpoint(&self.office, silver).await?;

@@ -96,12 +96,17 @@ impl GoldState {
         self.changed.extend(self.cells.iter().map(|(id, _)| id.clone()));
     }
 
-    /// Whether cells have changed since [`GoldState::written`].
-    pub fn is_dirty(&self) -> bool {
-        !self.changed.is_empty()
+    /// Takes note of what has changed: it is being written.
+    pub fn take_changed(&mut self) -> BTreeSet<CellId> {
+        std::mem::take(&mut self.changed)
     }
 
-    /// The cells that have changed since [`GoldState::written`], to be written under `stamp`, with their rows where
+    /// What was taken is not durable, and has changed still: cells that are gone are nowhere else.
+    pub fn put_back(&mut self, changed: BTreeSet<CellId>) {
+        self.changed.extend(changed);
+    }
+
+    /// The cells that have changed since [`GoldState::take_changed`], to be written under `stamp`, with their rows where
     /// `with_rows`; one that is gone is empty.
     pub fn changed(&self, stamp: Stamp, with_rows: bool) -> Vec<GoldCell> {
         let cell = |id: &CellId| {
@@ -125,11 +130,6 @@ impl GoldState {
             return (!rows.is_empty()).then_some(GoldRows::Pairs(rows));
         }
         rows.next().map(GoldRows::One)
-    }
-
-    /// What has changed is durable.
-    pub fn written(&mut self) {
-        self.changed.clear();
     }
 }
 

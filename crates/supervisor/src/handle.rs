@@ -228,7 +228,7 @@ impl SupervisorHandle {
     /// The rows of a gold view, all that is settled; `None` where no job of this term fills its collection.
     ///
     /// # Errors
-    /// [`SupervisorError::NoAnswer`] where gold is being written to a store that is away.
+    /// [`SupervisorError::NoAnswer`] where a job that ends has all gold written, with a checkpoint, to a store that is away.
     pub async fn gold(&self, silver: &str, view: &str) -> Result<Option<Vec<GoldRow>>, SupervisorError> {
         self.aggregator.rows(silver, view).await
     }

@@ -1,6 +1,7 @@
 //! A supervisor and workers as processes of their own, on real servers: whatever dies, the answer is the same.
 
 mod away;
+mod gold;
 mod repeats;
 
 use std::{
@@ -18,7 +19,7 @@ use ensemble_testkit::{
 use crate::{
     places::{Servers, assert_same_answer, with_database},
     processes::{Supervisor, signal, spawn, wait_for},
-    support::{Place, Run, Running, THINGS, poll},
+    support::{Place, Run, Running, poll},
 };
 
 const ROWS: &str = "--rows 12000 --duplicates 0.1 --bad 0.02 --seed 11";
@@ -285,6 +286,8 @@ fn a_supervisor_that_slept_past_its_term_changes_nothing_and_waits_in_its_turn()
 #[cfg(feature = "test-hooks")]
 #[test]
 fn a_shard_that_kills_its_workers_is_set_aside_and_all_else_is_done() {
+    use crate::support::THINGS;
+
     const DEADLY: usize = 1500;
     let cluster = Cluster::new();
     let place = &cluster.place;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
+use futures::future::join_all;
 use mongodb::bson::{RawDocument, doc};
 use serde_json::{Map, Value};
 
@@ -35,21 +36,24 @@ pub(super) async fn write(server: &Server, cells: Vec<GoldCell>) -> Result<()> {
         // Text in the order of the keys' bytes: binary ids would be ordered by their length first.
         views.entry(&cell.view).or_default().push((to_hex(&cell.key), cell));
     }
-    for (view, mut open) in views {
-        let mut majority = MajorityWait::new(server.limits.operation_timeout);
-        loop {
-            let refused = write_once(server, view, &open).await?;
-            open = refused.into_iter().map(|at| open[at].clone()).collect();
-            open = still_lower(server, view, open).await?;
-            if open.is_empty() {
-                break;
-            }
-            if !majority.pause().await {
-                return Err(server.attempt(ACTION).unavailable("no majority has yet the cells that were there before"));
-            }
+    // What is under way is waited for also after a failure: ending it would cost its connections.
+    let views = join_all(views.into_iter().map(|(view, cells)| write_view(server, view, cells))).await;
+    views.into_iter().collect()
+}
+
+async fn write_view(server: &Server, view: &str, mut open: Vec<(String, &GoldCell)>) -> Result<()> {
+    let mut majority = MajorityWait::new(server.limits.operation_timeout);
+    loop {
+        let refused = write_once(server, view, &open).await?;
+        open = refused.into_iter().map(|at| open[at].clone()).collect();
+        open = still_lower(server, view, open).await?;
+        if open.is_empty() {
+            return Ok(());
+        }
+        if !majority.pause().await {
+            return Err(server.attempt(ACTION).unavailable("no majority has yet the cells that were there before"));
         }
     }
-    Ok(())
 }
 
 /// Writes cells; the places of those that were refused. A cell that is there with the same or a higher stamp does not

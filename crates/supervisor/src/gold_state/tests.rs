@@ -82,6 +82,17 @@ fn cells_come_without_rows_where_nobody_asks_for_them() {
 }
 
 #[test]
+fn what_could_not_be_written_has_changed_still() {
+    let mut state = GoldState::new(views(), folded(&ROWS), Covered::default());
+    state.touch_all();
+    let (stamp, all) = (Stamp { epoch: Epoch(1), version: 1 }, changed(folded(&ROWS), false));
+    let taken = state.take_changed();
+    assert_eq!((taken.len(), state.changed(stamp, false).len()), (all.len(), 0));
+    state.put_back(taken);
+    assert_eq!(state.changed(stamp, false), all);
+}
+
+#[test]
 fn a_hidden_cell_has_no_row() {
     let mut cells = folded(&ROWS[..2]);
     cells.subtract(&folded(&ROWS)).unwrap();
