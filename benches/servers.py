@@ -10,8 +10,9 @@ loop of the same driver that inserts the same silver documents with the same wri
 other, and nothing else; and csv → Pydantic → pymongo's insert_many of 5,000. The first three go by their own clocks, which
 start where they have their connections; Python is timed as a whole. The first round is not counted, as servers in
 Java are slow at first. Every other round goes the other way round, and what was loaded is dropped before the next load.
-scripts/servers has the servers; the stand-in for MongoDB wants HEAP=8g for 200,000 rows, and is steadiest with
-JAVA_TOOL_OPTIONS=-XX:+UseParallelGC.
+scripts/servers has the servers. For 200,000 rows the stand-in for MongoDB wants HEAP=14g and
+JAVA_TOOL_OPTIONS="-XX:+UseParallelGC -Xmn9g": else its collector takes more time than its work, now of one load and now of
+another.
 """
 
 import argparse

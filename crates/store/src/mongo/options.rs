@@ -129,7 +129,7 @@ impl MongoOptions {
             server_selection_timeout: Duration::from_secs(5),
             operation_timeout: Duration::from_secs(10),
             max_pool_size: 32,
-            in_flight: 16,
+            in_flight: 8,
             batch_documents: 1_000,
             batch_bytes: 4 << 20,
         }
