@@ -5,6 +5,7 @@
 
 mod aggregator;
 mod aside;
+mod collection;
 mod contracts;
 mod error;
 mod explain;
@@ -26,8 +27,9 @@ mod table;
 mod totals;
 mod uploads;
 
-pub use aggregator::{AggregatorHandle, Collection, load_gold};
+pub use aggregator::AggregatorHandle;
 pub use aside::{Aside, give_up};
+pub use collection::{Collection, load_gold};
 pub use contracts::{KnownContract, find_contract, known_contracts};
 pub use error::SupervisorError;
 pub use explain::{

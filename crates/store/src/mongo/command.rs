@@ -1,8 +1,11 @@
 //! Write commands: many documents or statements, cut into batches, several batches under way at once.
 
-use std::ops::Range;
+use std::{
+    ops::Range,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
-use futures::stream::{FuturesUnordered, StreamExt};
+use futures::future::join_all;
 use mongodb::bson::{Bson, Document, RawDocumentBuf};
 
 use super::{
@@ -47,7 +50,7 @@ pub(super) struct Write<'a> {
     pub(super) collection: &'a str,
     pub(super) count: usize,
     pub(super) put: PutItem<'a>,
-    /// Whether its commands go one by one behind those of other such writes, see [`Server::run_queued`].
+    /// Whether its commands go one by one behind those of other such writes, see [`Server::queue`].
     pub(super) is_queued: bool,
 }
 
@@ -80,9 +83,18 @@ struct Batches<'a> {
 type Batch = (Range<usize>, RawDocumentBuf);
 
 impl Batches<'_> {
+    fn is_empty(&self) -> bool {
+        self.next >= self.write.count
+    }
+
+    /// There are no more.
+    fn end(&mut self) {
+        self.next = self.write.count;
+    }
+
     fn next(&mut self) -> Result<Option<Batch>> {
         let start = self.next;
-        if start >= self.write.count {
+        if self.is_empty() {
             return Ok(None);
         }
         let (verb, list) = self.write.verb.names();
@@ -137,29 +149,30 @@ impl Server {
     /// Those of [`Server::run`] and of `put`; where a batch fails, others may have worked.
     pub(super) async fn write(&self, write: Write<'_>) -> Result<Written> {
         self.check()?;
-        let mut batches = Batches { write, limits: self.limits, next: 0 };
-        let (mut running, mut written, mut failed) = (FuturesUnordered::new(), Written::default(), None);
-        loop {
-            while failed.is_none() && running.len() < self.limits.in_flight {
-                match batches.next() {
-                    Ok(Some(batch)) => running.push(self.write_batch(write, batch)),
-                    Ok(None) => break,
-                    Err(error) => failed = Some(error),
-                }
-            }
-            // What is under way is waited for also after a failure: ending it would cost its connections.
-            match running.next().await {
-                Some(Ok(batch)) => {
-                    written.refused.extend(batch.refused);
-                    written.doubtful.extend(batch.doubtful);
-                }
-                Some(Err(error)) => failed = Some(failed.unwrap_or(error)),
-                None => break,
-            }
+        let batches = Mutex::new(Batches { write, limits: self.limits, next: 0 });
+        let lanes = write.count.div_ceil(self.limits.batch_documents).clamp(1, self.limits.in_flight);
+        // What is under way is waited for also after a failure: ending it would cost its connections.
+        let lanes = join_all((0..lanes).map(|_| self.write_in_turn(write, &batches))).await;
+        let mut written = Written::default();
+        for lane in lanes {
+            let lane = lane?;
+            written.refused.extend(lane.refused);
+            written.doubtful.extend(lane.doubtful);
         }
         written.refused.sort_unstable();
         written.doubtful.sort_unstable_by_key(|range| range.start);
-        failed.map_or(Ok(written), Err)
+        Ok(written)
+    }
+
+    /// Writes one batch after the other, as others do, until none is left; the first failure ends the batches.
+    async fn write_in_turn(&self, write: Write<'_>, batches: &Mutex<Batches<'_>>) -> Result<Written> {
+        let mut written = Written::default();
+        while !lock(batches).is_empty() {
+            let batch = self.write_next(write, batches).await.inspect_err(|_| lock(batches).end())?;
+            written.refused.extend(batch.refused);
+            written.doubtful.extend(batch.doubtful);
+        }
+        Ok(written)
     }
 
     /// Writes one item; whether it was done.
@@ -178,16 +191,22 @@ impl Server {
         Ok(written == Written::default())
     }
 
-    async fn write_batch(&self, write: Write<'_>, (items, command): Batch) -> Result<Written> {
-        let reply = match write.is_queued {
-            true => self.run_queued(write.action, command).await?,
-            false => self.run(write.action, command).await?,
-        };
-        let (done, refused) = read_reply(self.attempt(write.action), &reply)?;
+    async fn write_next(&self, write: Write<'_>, batches: &Mutex<Batches<'_>>) -> Result<Written> {
+        let action = write.action;
+        // A command is built once it has its turn: those that wait would take memory.
+        let _turn = if write.is_queued { Some(self.queue(action).await?) } else { None };
+        let next = lock(batches).next()?;
+        let Some((items, command)) = next else { return Ok(Written::default()) };
+        let reply = self.run(action, command).await?;
+        let (done, refused) = read_reply(self.attempt(action), &reply)?;
         let refused: Vec<_> = refused.into_iter().map(|at| items.start + at).collect();
         let is_told = done + refused.len() >= items.len();
         Ok(Written { refused, doubtful: if is_told { Vec::new() } else { vec![items] } })
     }
+}
+
+fn lock<'a, 'b>(batches: &'a Mutex<Batches<'b>>) -> MutexGuard<'a, Batches<'b>> {
+    batches.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How many items were done, and which were refused because their id is there.

@@ -106,14 +106,14 @@ impl Server {
         self.bounded(action, async { self.database.run_raw_command(command).await.map(Ok) }).await
     }
 
-    /// Runs a command of which hundreds may be waiting. Other calls wait for those of them that are under way and not for
-    /// the rest: else every call of a shard that is nearly through would wait for all shards that have just begun.
+    /// Waits for the turn of a command of which hundreds may be waiting; to be held until its answer is there. Other calls
+    /// wait for those of them that are under way and not for the rest: else every call of a shard that is nearly through
+    /// would wait for all shards that have just begun.
     ///
     /// # Errors
-    /// As [`Server::run`].
-    pub(super) async fn run_queued(&self, action: &'static str, command: RawDocumentBuf) -> Result<Document> {
-        let _turn = self.turn(action, &self.queue).await?;
-        self.run(action, command).await
+    /// [`StoreError::Unavailable`] where it does not come in time; [`StoreError::Closed`].
+    pub(super) async fn queue(&self, action: &'static str) -> Result<SemaphorePermit<'_>> {
+        self.turn(action, &self.queue).await
     }
 
     /// Reads documents.
