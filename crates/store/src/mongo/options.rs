@@ -225,7 +225,7 @@ mod tests {
             ("connect_timeout", |o| o.connect_timeout = Duration::ZERO),
             ("server_selection_timeout", |o| o.server_selection_timeout = Duration::from_secs(11)),
             ("in_flight", |o| o.in_flight = 0),
-            ("max_pool_size", |o| o.max_pool_size = 15),
+            ("max_pool_size", |o| o.max_pool_size = 7),
             ("batch_documents", |o| o.batch_documents = 1_001),
             ("batch_bytes", |o| o.batch_bytes = 16 << 20),
             ("collections", |o| o.collections.ledger = o.collections.jobs.clone()),
