@@ -248,27 +248,22 @@ impl AggregatorState {
     /// Waits for the write that is under way, if one is; whether nothing of it is left to be written.
     async fn end_write(&mut self) -> bool {
         let Some(Writing { begun, stale_since, changed, task, .. }) = self.writing.take() else { return true };
-        let failure = match task.await {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(error.to_string()),
-            Err(error) => Some(error.to_string()),
-        };
+        let written = task.await.map_err(|e| e.to_string()).and_then(|written| written.map_err(|e| e.to_string()));
         self.last_write_took = begun.elapsed();
-        match (failure, stale_since) {
-            (None, Some(since)) => metrics::histogram!("ensemble_gold_lag_seconds").record(since.elapsed()),
-            (None, None) => {}
-            (Some(error), since) => {
-                tracing::error!(error, "cannot write gold");
-                self.stale_since = since.or(self.stale_since);
-                for (silver, changed) in changed {
-                    if let Some(collection) = self.collections.get_mut(&silver) {
-                        collection.state.put_back(changed);
-                    }
-                }
-                return false;
+        let Err(error) = written else {
+            if let Some(since) = stale_since {
+                metrics::histogram!("ensemble_gold_lag_seconds").record(since.elapsed());
+            }
+            return true;
+        };
+        tracing::error!(error, "cannot write gold");
+        self.stale_since = stale_since.or(self.stale_since);
+        for (silver, changed) in changed {
+            if let Some(collection) = self.collections.get_mut(&silver) {
+                collection.state.put_back(changed);
             }
         }
-        true
+        false
     }
 
     async fn flush(&mut self) -> Result<(), SupervisorError> {
@@ -281,6 +276,7 @@ impl AggregatorState {
             collection.write_cells(&self.office).await?;
             collection.checkpoint(&self.office, silver).await?;
         }
+        self.stale_since = None;
         Ok(())
     }
 }

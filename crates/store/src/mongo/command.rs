@@ -50,8 +50,6 @@ pub(super) struct Write<'a> {
     pub(super) collection: &'a str,
     pub(super) count: usize,
     pub(super) put: PutItem<'a>,
-    /// Whether its commands go one by one behind those of other such writes, see [`Server::queue`].
-    pub(super) is_queued: bool,
 }
 
 /// What came of a write, all of which that was done is durable.
@@ -69,6 +67,12 @@ impl Written {
         let mut done = vec![true; count];
         self.refused.iter().for_each(|at| done[*at] = false);
         done
+    }
+
+    /// Adds what came of other items.
+    fn absorb(&mut self, other: Self) {
+        self.refused.extend(other.refused);
+        self.doubtful.extend(other.doubtful);
     }
 }
 
@@ -148,16 +152,26 @@ impl Server {
     /// # Errors
     /// Those of [`Server::run`] and of `put`; where a batch fails, others may have worked.
     pub(super) async fn write(&self, write: Write<'_>) -> Result<Written> {
+        self.write_all(write, false).await
+    }
+
+    /// The same, of which hundreds may be waiting: each command waits for its turn, see [`Server::queue`].
+    ///
+    /// # Errors
+    /// Those of [`Server::write`] and of [`Server::queue`].
+    pub(super) async fn write_queued(&self, write: Write<'_>) -> Result<Written> {
+        self.write_all(write, true).await
+    }
+
+    async fn write_all(&self, write: Write<'_>, is_queued: bool) -> Result<Written> {
         self.check()?;
         let batches = Mutex::new(Batches { write, limits: self.limits, next: 0 });
         let lanes = write.count.div_ceil(self.limits.batch_documents).clamp(1, self.limits.in_flight);
         // What is under way is waited for also after a failure: ending it would cost its connections.
-        let lanes = join_all((0..lanes).map(|_| self.write_in_turn(write, &batches))).await;
+        let lanes = join_all((0..lanes).map(|_| self.write_in_turn(write, is_queued, &batches))).await;
         let mut written = Written::default();
         for lane in lanes {
-            let lane = lane?;
-            written.refused.extend(lane.refused);
-            written.doubtful.extend(lane.doubtful);
+            written.absorb(lane?);
         }
         written.refused.sort_unstable();
         written.doubtful.sort_unstable_by_key(|range| range.start);
@@ -165,12 +179,11 @@ impl Server {
     }
 
     /// Writes one batch after the other, as others do, until none is left; the first failure ends the batches.
-    async fn write_in_turn(&self, write: Write<'_>, batches: &Mutex<Batches<'_>>) -> Result<Written> {
+    async fn write_in_turn(&self, write: Write<'_>, is_queued: bool, batches: &Mutex<Batches<'_>>) -> Result<Written> {
         let mut written = Written::default();
         while !lock(batches).is_empty() {
-            let batch = self.write_next(write, batches).await.inspect_err(|_| lock(batches).end())?;
-            written.refused.extend(batch.refused);
-            written.doubtful.extend(batch.doubtful);
+            let batch = self.write_next(write, is_queued, batches).await;
+            written.absorb(batch.inspect_err(|_| lock(batches).end())?);
         }
         Ok(written)
     }
@@ -186,15 +199,14 @@ impl Server {
         collection: &str,
         put: &(dyn Fn(&mut Writer) -> Result<()> + Send + Sync),
     ) -> Result<bool> {
-        let written =
-            self.write(Write { action, verb, collection, count: 1, put: &|_, w| put(w), is_queued: false }).await?;
+        let written = self.write(Write { action, verb, collection, count: 1, put: &|_, w| put(w) }).await?;
         Ok(written == Written::default())
     }
 
-    async fn write_next(&self, write: Write<'_>, batches: &Mutex<Batches<'_>>) -> Result<Written> {
+    async fn write_next(&self, write: Write<'_>, is_queued: bool, batches: &Mutex<Batches<'_>>) -> Result<Written> {
         let action = write.action;
         // A command is built once it has its turn: those that wait would take memory.
-        let _turn = if write.is_queued { Some(self.queue(action).await?) } else { None };
+        let _turn = if is_queued { Some(self.queue(action).await?) } else { None };
         let next = lock(batches).next()?;
         let Some((items, command)) = next else { return Ok(Written::default()) };
         let reply = self.run(action, command).await?;
@@ -251,8 +263,7 @@ mod tests {
             w.text("_id", &"x".repeat(sizes[at]));
             Ok(())
         };
-        let write =
-            Write { action: "test", verb: Verb::Insert, collection: "c", count: sizes.len(), put, is_queued: false };
+        let write = Write { action: "test", verb: Verb::Insert, collection: "c", count: sizes.len(), put };
         let limits = Limits { operation_timeout: Duration::from_secs(10), in_flight: 1, batch_documents, batch_bytes };
         let mut batches = Batches { write, limits, next: 0 };
         let mut found = Vec::new();

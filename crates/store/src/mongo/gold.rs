@@ -74,9 +74,8 @@ async fn write_once(server: &Server, view: &str, cells: &[(String, &GoldCell)]) 
         Ok(())
     };
     let count = cells.len();
-    let written = server
-        .write(Write { action: ACTION, verb: Verb::Update, collection: view, count, put: &put, is_queued: false })
-        .await?;
+    let written =
+        server.write(Write { action: ACTION, verb: Verb::Update, collection: view, count, put: &put }).await?;
     Ok(written.doubtful.into_iter().flatten().chain(written.refused).collect())
 }
 

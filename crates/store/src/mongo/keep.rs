@@ -53,9 +53,7 @@ impl Server {
         ids: &[String],
         put: PutItem<'_>,
     ) -> Result<()> {
-        let written = self
-            .write(Write { action, verb: Verb::Insert, collection, count: ids.len(), put, is_queued: false })
-            .await?;
+        let written = self.write(Write { action, verb: Verb::Insert, collection, count: ids.len(), put }).await?;
         let mut open: Vec<&String> = written.refused.iter().filter_map(|at| ids.get(*at)).collect();
         let mut majority = MajorityWait::new(self.limits.operation_timeout);
         loop {

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use ensemble_store::{JobNumber, Rank, Store, conformance::sample};
+use ensemble_store::{JobNumber, MongoStore, Position, Rank, Store, conformance::sample};
 use ensemble_testkit::mongo_proxy::{Fault, FaultKind, Rule, When};
 
 use crate::support::Chain;
@@ -19,7 +19,7 @@ async fn a_look_up_does_not_wait_for_all_claims_that_are_waiting() {
     let chain = Chain::new().await;
     let mut options = chain.options();
     options.in_flight = IN_FLIGHT;
-    let store = ensemble_store::MongoStore::connect(options).await.unwrap();
+    let store = MongoStore::connect(options).await.unwrap();
     store.declare_silver(SILVER, &sample::columns()).await.unwrap();
     let slow = Fault::DelayRequest(Duration::from_millis(50));
     chain.proxy.add(Rule::new(When::command("insert").on(SILVER), slow));
@@ -28,7 +28,7 @@ async fn a_look_up_does_not_wait_for_all_claims_that_are_waiting() {
     let inserts: Vec<_> = (0..SHARDS)
         .map(|number| {
             let shard = sample::shard(1, number);
-            let Rank(rank) = Rank::first(JobNumber(1), ensemble_store::Position::new(0, number.into()));
+            let Rank(rank) = Rank::first(JobNumber(1), Position::new(0, number.into()));
             let claims = Arc::new(vec![sample::new_claim(key(number), sample::claim(rank, shard, "x"))]);
             let store = Arc::clone(&store);
             tokio::spawn(async move { store.insert_claims(SILVER, claims).await.unwrap() })

@@ -60,15 +60,9 @@ pub(super) async fn insert(
         let NewClaim { key, claim } = &claims[at];
         put(w, silver, &columns, key, (claim, &[]))
     };
-    let write = Write {
-        action: "insert claims",
-        verb: Verb::Insert,
-        collection: silver,
-        count: claims.len(),
-        put: &put,
-        is_queued: true,
-    };
-    let done = server.write(write).await?.done(claims.len());
+    let write =
+        Write { action: "insert claims", verb: Verb::Insert, collection: silver, count: claims.len(), put: &put };
+    let done = server.write_queued(write).await?.done(claims.len());
     Ok(done.into_iter().map(|done| if done { ClaimInsert::Inserted } else { ClaimInsert::Present(None) }).collect())
 }
 
@@ -138,8 +132,7 @@ pub(super) async fn replace(
         Ok(())
     };
     let count = replacements.len();
-    let write =
-        Write { action: "replace claims", verb: Verb::Update, collection: silver, count, put: &put, is_queued: false };
+    let write = Write { action: "replace claims", verb: Verb::Update, collection: silver, count, put: &put };
     let written = server.write(write).await?;
     // The server tells how many of a batch were replaced, not which: where not all were, what is there now tells. A
     // document of ours that somebody has displaced since counts as not replaced, and the caller reads it again.
