@@ -29,7 +29,8 @@ if is_mine; then
     exit 1
 fi
 set_name=${REPLICA_SET-rs0}
-args=("-Xmx${HEAP:-2g}" "-Densemble.dir=$dir" "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn")
+# A thread for each connection or so, as the real server has one: else small commands wait behind large ones of others.
+args=("-Xmx${HEAP:-2g}" "-Densemble.dir=$dir" "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn" "-Dio.netty.eventLoopThreads=64")
 [ -z "$set_name" ] || args+=("-Drs=$set_name")
 [ -z "${TLS_CERT:-}" ] || args+=("-Dtls.cert=$TLS_CERT" "-Dtls.key=$TLS_KEY")
 setsid nohup java "${args[@]}" -cp "$home/classes:$home/lib/*" MongoStandIn "${BACKEND:-memory}" "$port" "$dir/data.mv" \

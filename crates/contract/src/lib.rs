@@ -30,7 +30,7 @@ pub use model::{Bound, Column, ColumnType, Contract, GroupBy, Keep, Limits, Norm
 pub use number::Decimal9;
 pub use parse::TestHooks;
 pub use row::{Float, RowError, RowRef, RowWriter, Value};
-pub use suggest::nearest;
+pub use suggest::{did_you_mean, nearest};
 pub use text::{title_case, trim};
 
 /// The version of what the rules mean. It goes up with every change after which some contract would give some row

@@ -7,6 +7,12 @@ pub fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Option
     nearest_by_distance(wanted, names).map(|(name, _)| name)
 }
 
+/// The end of a sentence that says that there is no such name: `; did you mean "…"?`, or a full stop where what was meant
+/// cannot be told.
+pub fn did_you_mean<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> String {
+    nearest(wanted, names).map_or_else(|| ".".to_owned(), |name| format!("; did you mean {name:?}?"))
+}
+
 /// As [`nearest`], with the distance.
 pub(crate) fn nearest_by_distance<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Option<(&'a str, usize)> {
     let wanted = folded(wanted);

@@ -1,6 +1,6 @@
 //! What a store holds: its jobs, and the contracts under which its silver collections were built.
 
-use ensemble_contract::{Contract, nearest};
+use ensemble_contract::{Contract, did_you_mean};
 use ensemble_gold::Views;
 use ensemble_store::{JobId, JobNumber, Store};
 use ensemble_supervisor::{GoldState, JobRecord, list_jobs, load_gold};
@@ -91,8 +91,7 @@ impl Catalogue {
             }
             known.extend(names);
         }
-        let meant = nearest(wanted, known.iter().map(String::as_str));
-        let meant = meant.map(|name| format!("; did you mean {name:?}?")).unwrap_or_default();
+        let meant = did_you_mean(wanted, known.iter().map(String::as_str));
         let list = if known.is_empty() { "has none".to_owned() } else { format!("has: {}", known.join(", ")) };
         Err(Failure::could_not_start(anyhow::anyhow!("there is no {what} {wanted:?}{meant} The store {list}")))
     }

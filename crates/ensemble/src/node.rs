@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroUsize, path::Path, sync::Arc, time::Duration};
 
-use ensemble_contract::{Contract, builtin, builtin_names, nearest};
+use ensemble_contract::{Contract, builtin, builtin_names, did_you_mean};
 use ensemble_protocol::in_process;
 use ensemble_sources::Location;
 use ensemble_store::{Clock, SystemClock};
@@ -117,7 +117,7 @@ pub(crate) fn load_contract(name: &str) -> Result<Contract, Failure> {
     let path = Path::new(name);
     if !path.exists() && !name.contains(['/', '.']) {
         let names: Vec<&str> = builtin_names().collect();
-        let meant = nearest(name, names.iter().copied()).map(|n| format!("; did you mean {n:?}?")).unwrap_or_default();
+        let meant = did_you_mean(name, names.iter().copied());
         let error = anyhow::anyhow!(
             "there is no contract {name:?}{meant} Built-in: {}. A file's name has a dot or a slash",
             names.join(", ")

@@ -1,13 +1,17 @@
 //! A server as this command line calls it: of several addresses the one in office answers.
 
 use std::{
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
+use ensemble_gold::{GoldColumnKind, GoldRow, GoldValue};
 use ensemble_protocol::{
     MAX_MESSAGE_BYTES, RemoteLog, RemoteStore, endpoint,
-    v1::{self, job_service_client::JobServiceClient},
+    v1::{self, gold_service_client::GoldServiceClient, job_service_client::JobServiceClient},
 };
 use ensemble_store::JobId;
 use ensemble_supervisor::{JobReport, JobState, JobStatus, Totals};
@@ -15,6 +19,8 @@ use tonic::{Code, Status, transport::Channel};
 
 use crate::{exit::Failure, stores::Stores};
 
+/// How long a reader of gold waits for a server.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// The longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
@@ -23,6 +29,12 @@ pub(crate) struct Remote {
     servers: Vec<(String, Channel)>,
     /// The one that answered last.
     at: AtomicUsize,
+}
+
+/// The rows of a view, and their columns.
+pub(crate) struct GoldView {
+    pub(crate) columns: Vec<(String, GoldColumnKind)>,
+    pub(crate) rows: Vec<GoldRow>,
 }
 
 pub(crate) type Jobs = JobServiceClient<Channel>;
@@ -57,21 +69,40 @@ impl Remote {
         })
     }
 
-    /// Asks until a server answers, for `patience` at the most. The same call may come twice.
+    /// The rows of a gold view as they are now, the first `limit` of them.
+    pub(crate) async fn view(&self, view: &str, limit: Option<usize>) -> Result<GoldView, Failure> {
+        let asked = limit.map_or(0, |limit| u32::try_from(limit).unwrap_or(u32::MAX));
+        let request = v1::ReadViewRequest { view: view.to_owned(), silver: String::new(), limit: asked };
+        let answer = self.ask(PATIENCE, async |channel| {
+            let mut gold = GoldServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
+            Ok(gold.read_view(request.clone()).await?.into_inner())
+        });
+        let mut view = gold_view(answer.await?)?;
+        view.rows.truncate(limit.unwrap_or(usize::MAX));
+        Ok(view)
+    }
+
+    /// Calls a server's jobs until one answers, for `patience` at the most. The same call may come twice.
     pub(crate) async fn call<T>(
         &self,
         patience: Duration,
         call: impl AsyncFn(Jobs) -> Result<T, Status>,
     ) -> Result<T, Failure> {
+        let jobs = |channel| {
+            JobServiceClient::new(channel)
+                .max_decoding_message_size(MAX_MESSAGE_BYTES)
+                .max_encoding_message_size(MAX_MESSAGE_BYTES)
+        };
+        self.ask(patience, async |channel| call(jobs(channel)).await).await
+    }
+
+    async fn ask<T>(&self, patience: Duration, ask: impl AsyncFn(Channel) -> Result<T, Status>) -> Result<T, Failure> {
         let begun = Instant::now();
         let mut attempt = 0u32;
         loop {
             let at = self.at.load(Ordering::Relaxed) % self.servers.len();
             let (address, channel) = &self.servers[at];
-            let jobs = JobServiceClient::new(channel.clone())
-                .max_decoding_message_size(MAX_MESSAGE_BYTES)
-                .max_encoding_message_size(MAX_MESSAGE_BYTES);
-            let status = match call(jobs).await {
+            let status = match ask(channel.clone()).await {
                 Ok(answer) => return Ok(answer),
                 Err(status) => status,
             };
@@ -144,6 +175,31 @@ pub(crate) fn status(job: &v1::Job) -> Result<JobStatus, Failure> {
         over: state.is_terminal() || aborted,
         aborted,
     })
+}
+
+fn gold_view(view: v1::ReadViewResponse) -> Result<GoldView, Failure> {
+    let kind = |column: v1::Column| {
+        let kind = match column.kind() {
+            v1::ColumnKind::Int => GoldColumnKind::Int,
+            v1::ColumnKind::Float => GoldColumnKind::Float,
+            v1::ColumnKind::Text => GoldColumnKind::Text,
+            v1::ColumnKind::Bool => GoldColumnKind::Bool,
+            v1::ColumnKind::Unspecified => return Err(unreadable("a column of gold")),
+        };
+        Ok((column.name, kind))
+    };
+    let columns: Vec<_> = view.columns.into_iter().map(kind).collect::<Result<_, _>>()?;
+    let columns: Arc<[(String, GoldColumnKind)]> = columns.into();
+    let value = |value: v1::Value| match value.value {
+        None => GoldValue::Null,
+        Some(v1::value::Value::Int(v)) => GoldValue::Int(v),
+        Some(v1::value::Value::Float(v)) => GoldValue::Float(v),
+        Some(v1::value::Value::Text(v)) => GoldValue::Text(v),
+        Some(v1::value::Value::Bool(v)) => GoldValue::Bool(v),
+    };
+    let row = |row: v1::Row| GoldRow::new(Arc::clone(&columns), row.values.into_iter().map(value).collect());
+    let rows = view.rows.into_iter().map(row).collect();
+    Ok(GoldView { columns: columns.to_vec(), rows })
 }
 
 fn unreadable(what: &str) -> Failure {

@@ -32,6 +32,11 @@ pub enum GoldValue {
 }
 
 impl GoldRow {
+    /// A row that was read elsewhere.
+    pub fn new(columns: Arc<[(String, GoldColumnKind)]>, values: Vec<GoldValue>) -> Self {
+        Self { columns, values }
+    }
+
     /// The columns' names and kinds, as [`Views::columns`] gives them.
     pub fn columns(&self) -> &[(String, GoldColumnKind)] {
         &self.columns

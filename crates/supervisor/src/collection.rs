@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use bytes::Bytes;
 use ensemble_gold::{CellId, Cells, Views};
-use ensemble_store::{DocumentKind, GoldCell, JobNumber, Stamp, Store};
+use ensemble_store::{DocumentKind, Epoch, GoldCell, JobNumber, Stamp, Store};
 use serde::{Deserialize, Serialize};
 
 use crate::{Covered, GoldState, JobRecord, Office, SupervisorError, ledger::each_entry, office};
@@ -12,7 +13,7 @@ use crate::{Covered, GoldState, JobRecord, Office, SupervisorError, ledger::each
 const CHUNK_BYTES: usize = 4 << 20;
 
 /// What a checkpoint's head says.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Head {
     /// The chunks are the documents `SILVER/NUMBER/0` to `SILVER/NUMBER/(chunks-1)`.
     number: u64,
@@ -38,7 +39,7 @@ pub async fn load_gold(
     Ok(state)
 }
 
-pub(crate) async fn fold_job(store: &dyn Store, state: &mut GoldState, job: JobNumber) -> Result<(), SupervisorError> {
+async fn fold_job(store: &dyn Store, state: &mut GoldState, job: JobNumber) -> Result<(), SupervisorError> {
     let from = state.covered().prefix(job);
     each_entry(store, job, from, |entry| state.fold(entry).map(drop)).await
 }
@@ -70,11 +71,21 @@ fn chunk_id(silver: &str, number: u64, chunk: u32) -> String {
     format!("{silver}/{number:020}/{chunk:06}")
 }
 
+/// The head of the checkpoint that is current.
+#[derive(Debug, Clone)]
+struct CurrentHead {
+    stamp: Stamp,
+    head: Head,
+}
+
 /// One silver collection's gold, with what is needed to write it.
 #[derive(Debug)]
 pub struct Collection {
+    silver: String,
     pub(crate) state: GoldState,
-    head: Option<(Stamp, Head)>,
+    /// The cells of the draft that is being written.
+    unwritten: BTreeSet<CellId>,
+    current: CurrentHead,
     /// The last checkpoint's number, also where writing it failed: numbers are not used twice, so that a deposed
     /// aggregator cannot write into the chunks of its successor.
     number: u64,
@@ -102,8 +113,8 @@ impl Collection {
             fold_job(store, &mut state, job.number).await?;
         }
         state.touch_all();
-        let number = head.number;
-        Ok(Self { state, head: Some((stamp, head)), number, version: 0 })
+        let (silver, number) = (silver.clone(), head.number);
+        Ok(Self { silver, state, unwritten: BTreeSet::new(), current: CurrentHead { stamp, head }, number, version: 0 })
     }
 
     /// The cells, and which entries are in them.
@@ -111,58 +122,120 @@ impl Collection {
         &mut self.state
     }
 
-    /// Writes the cells that have changed.
-    ///
-    /// # Errors
-    /// Those of the store; some cells may have been written.
-    pub async fn write_cells(&mut self, office: &Office) -> Result<(), SupervisorError> {
-        let (changed, cells) = self.take_changed(office);
-        if cells.is_empty() {
-            return Ok(());
-        }
-        let written = office.store().write_cells(cells).await;
-        if written.is_err() {
-            self.state.put_back(changed);
-        }
-        Ok(written?)
+    /// The collection's name.
+    pub(crate) fn silver(&self) -> &str {
+        &self.silver
     }
 
-    /// The cells that have changed, to be written; what was taken has to be put back where that fails.
-    pub(crate) fn take_changed(&mut self, office: &Office) -> (BTreeSet<CellId>, Vec<GoldCell>) {
+    /// What is to be written by now: the cells that have changed and, `with_checkpoint`, a checkpoint of all, unless the
+    /// current one is that already. What becomes of it is told with [`Collection::written`]; a draft that nobody tells of
+    /// counts as not written.
+    pub fn draft(&mut self, office: &Office, with_checkpoint: bool) -> Draft {
+        self.state.put_back(std::mem::take(&mut self.unwritten));
         self.version += 1;
         let stamp = Stamp { epoch: office.epoch(), version: self.version };
         let cells = self.state.changed(stamp, office.store().keeps_gold_rows());
-        (self.state.take_changed(), cells)
+        self.unwritten = self.state.take_changed();
+        let is_due = with_checkpoint && self.current.head.covered != *self.state.covered();
+        let checkpoint = is_due.then(|| self.checkpoint(office.epoch()));
+        Draft { cells, checkpoint }
     }
 
-    /// Writes the whole state under a new number and makes it current with one compare-and-set.
+    fn checkpoint(&mut self, epoch: Epoch) -> Checkpoint {
+        self.number = (epoch.0 << 32).max(self.number) + 1;
+        let bytes = Bytes::from(self.state.cells().encode());
+        let chunks = u32::try_from(bytes.len().div_ceil(CHUNK_BYTES)).unwrap_or(u32::MAX);
+        let head = Head { number: self.number, chunks, covered: self.state.covered().clone() };
+        Checkpoint { silver: self.silver.clone(), bytes, head, replaced: self.current.clone() }
+    }
+
+    /// Takes note of what became of the last draft. What is not written is in the next one.
     ///
     /// # Errors
-    /// Those of the store; [`SupervisorError::Deposed`] where another supervisor is in office.
-    pub async fn checkpoint(&mut self, office: &Office, silver: &str) -> Result<(), SupervisorError> {
-        self.number = (office.epoch().0 << 32).max(self.number) + 1;
-        let number = self.number;
-        let bytes = self.state.cells().encode();
-        let chunks: Vec<&[u8]> = bytes.chunks(CHUNK_BYTES).collect();
-        for (i, chunk) in (0u32..).zip(&chunks) {
-            let body = bytes::Bytes::copy_from_slice(chunk);
-            office.write_bytes(DocumentKind::Checkpoint, &chunk_id(silver, number, i), None, body).await?;
+    /// Those of [`Draft::write`].
+    pub fn written(&mut self, Written { head, result }: Written) -> Result<(), SupervisorError> {
+        if let Some(head) = head {
+            self.current = head;
         }
-        let head = Head {
-            number,
-            chunks: u32::try_from(chunks.len()).unwrap_or(u32::MAX),
-            covered: self.state.covered().clone(),
-        };
-        let expected = self.head.as_ref().map(|(stamp, _)| *stamp);
-        let stamp = office.write(DocumentKind::Checkpoint, silver, expected, &head).await?;
-        if let Some((_, old)) = self.head.replace((stamp, head)) {
-            for i in 0..old.chunks {
-                let id = chunk_id(silver, old.number, i);
-                if let Some(chunk) = office.store().document(DocumentKind::Checkpoint, &id).await? {
-                    office.store().delete_document(DocumentKind::Checkpoint, &id, chunk.stamp).await?;
-                }
-            }
+        let unwritten = std::mem::take(&mut self.unwritten);
+        if result.is_err() {
+            self.state.put_back(unwritten);
         }
-        Ok(())
+        result
     }
 }
+
+/// Gold of a collection that is to be written, as it was when the draft was made. What is folded meanwhile waits for the
+/// next one.
+#[derive(Debug)]
+pub struct Draft {
+    cells: Vec<GoldCell>,
+    checkpoint: Option<Checkpoint>,
+}
+
+/// A collection's whole state, under a number of its own.
+#[derive(Debug)]
+struct Checkpoint {
+    silver: String,
+    bytes: Bytes,
+    head: Head,
+    replaced: CurrentHead,
+}
+
+/// What became of a draft.
+#[derive(Debug)]
+pub struct Written {
+    /// The checkpoint that is current now, where the draft had one.
+    head: Option<CurrentHead>,
+    result: Result<(), SupervisorError>,
+}
+
+impl Draft {
+    /// Whether there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        self.cells.is_empty() && self.checkpoint.is_none()
+    }
+
+    /// Writes the cells, and then the checkpoint, in which those that are gone are no more. It may fail with some cells
+    /// written, also with the checkpoint made current.
+    pub async fn write(self, office: &Office) -> Written {
+        let mut head = None;
+        let result = self.write_and_tell(office, &mut head).await;
+        Written { head, result }
+    }
+
+    async fn write_and_tell(self, office: &Office, head: &mut Option<CurrentHead>) -> Result<(), SupervisorError> {
+        if !self.cells.is_empty() {
+            office.store().write_cells(self.cells).await?;
+        }
+        let Some(checkpoint) = self.checkpoint else { return Ok(()) };
+        *head = Some(checkpoint.write(office).await?);
+        delete_chunks(office, &checkpoint.silver, &checkpoint.replaced.head).await
+    }
+}
+
+impl Checkpoint {
+    /// Writes it and makes it current with one compare-and-set.
+    async fn write(&self, office: &Office) -> Result<CurrentHead, SupervisorError> {
+        let Self { silver, bytes, head, replaced } = self;
+        for (i, chunk) in (0..head.chunks).zip(bytes.chunks(CHUNK_BYTES)) {
+            let (id, body) = (chunk_id(silver, head.number, i), bytes.slice_ref(chunk));
+            office.write_bytes(DocumentKind::Checkpoint, &id, None, body).await?;
+        }
+        let stamp = office.write(DocumentKind::Checkpoint, silver, Some(replaced.stamp), head).await?;
+        Ok(CurrentHead { stamp, head: head.clone() })
+    }
+}
+
+async fn delete_chunks(office: &Office, silver: &str, head: &Head) -> Result<(), SupervisorError> {
+    for i in 0..head.chunks {
+        let id = chunk_id(silver, head.number, i);
+        if let Some(chunk) = office.store().document(DocumentKind::Checkpoint, &id).await? {
+            office.store().delete_document(DocumentKind::Checkpoint, &id, chunk.stamp).await?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

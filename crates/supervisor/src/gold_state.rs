@@ -134,4 +134,4 @@ impl GoldState {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

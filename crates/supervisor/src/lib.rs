@@ -29,7 +29,7 @@ mod uploads;
 
 pub use aggregator::AggregatorHandle;
 pub use aside::{Aside, give_up};
-pub use collection::{Collection, load_gold};
+pub use collection::{Collection, Draft, Written, load_gold};
 pub use contracts::{KnownContract, find_contract, known_contracts};
 pub use error::SupervisorError;
 pub use explain::{

@@ -23,6 +23,12 @@ pub struct Office {
     deposed: Arc<AtomicBool>,
 }
 
+impl std::fmt::Debug for Office {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Office").field("epoch", &self.epoch).finish_non_exhaustive()
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 struct JobCounter {
     last: JobNumber,

@@ -2,7 +2,7 @@
 
 use std::{io::Write, path::Path, process::ExitCode};
 
-use ensemble_contract::{Contract, Keep, builtin_names, nearest};
+use ensemble_contract::{Contract, Keep, builtin_names, did_you_mean};
 use ensemble_supervisor::{KnownContract, find_contract, known_contracts};
 use serde_json::{Value, json};
 
@@ -45,11 +45,10 @@ fn known(global: &Global, at: &ReadArgs) -> Result<Vec<KnownContract>, Failure> 
 }
 
 fn unknown(known: &[KnownContract], name: &str) -> Failure {
-    let near = nearest(name, known.iter().map(|k| k.contract.name.as_str()));
-    let hint = near.map(|near| format!("; did you mean {near:?}?")).unwrap_or_default();
+    let meant = did_you_mean(name, known.iter().map(|k| k.contract.name.as_str()));
     let built_in: Vec<_> = builtin_names().collect();
     Failure::could_not_start(anyhow::anyhow!(
-        "no contract {name:?} is known{hint}; built in: {}; with --store or --server, those of its jobs too",
+        "no contract {name:?} is known{meant} Built in: {}; with --store or --server, those of its jobs too",
         built_in.join(", ")
     ))
 }

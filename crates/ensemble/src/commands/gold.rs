@@ -12,6 +12,7 @@ use crate::{
     exit::Failure,
     node::block_on,
     output::{count, print_json_list, stdout},
+    remote::{GoldView, Remote},
     stores::Stores,
     tabular::{Column, CsvSink, Field, Kind, RowSink, gold_fields},
     text_table::{TextTable, visible},
@@ -20,9 +21,16 @@ use crate::{
 pub(crate) fn run(global: &Global, args: &GoldArgs) -> Result<ExitCode, Failure> {
     let settings = super::settings(global, &args.at.store)?;
     block_on(async {
+        if let (Some(view), Some(server)) = (&args.view, args.at.server()) {
+            // It has the sums at hand, and need not ask the store.
+            return print_view(global.output, &Remote::new(server)?.view(view, args.limit).await?);
+        }
         let stores = Stores::open_to_read(&settings, &args.at).await?;
         let printed = match &args.view {
-            Some(view) => print_view(global.output, &stores, view, args.limit).await,
+            Some(view) => {
+                let view = stored_view(&stores, view, args.limit).await;
+                view.and_then(|view| print_view(global.output, &view))
+            }
             None => list_views(global.output, &stores).await,
         };
         super::closed(stores, printed).await
@@ -30,17 +38,20 @@ pub(crate) fn run(global: &Global, args: &GoldArgs) -> Result<ExitCode, Failure>
     Ok(ExitCode::SUCCESS)
 }
 
-async fn print_view(output: OutputFormat, stores: &Stores, view: &str, limit: Option<usize>) -> Result<(), Failure> {
+async fn stored_view(stores: &Stores, view: &str, limit: Option<usize>) -> Result<GoldView, Failure> {
     let catalogue = Catalogue::read(&*stores.store).await?;
     let collection = catalogue.with_view(view)?;
     let gold = catalogue.gold(&*stores.store, &collection).await?;
     let mut rows = collection.views.rows(view, gold.cells()).unwrap_or_default();
     rows.truncate(limit.unwrap_or(usize::MAX));
-    let columns = collection.views.columns(view);
+    Ok(GoldView { columns: collection.views.columns(view), rows })
+}
+
+fn print_view(output: OutputFormat, GoldView { columns, rows }: &GoldView) -> Result<(), Failure> {
     match output {
         OutputFormat::Json => print_json_list(rows.iter().map(GoldRow::to_json)),
-        OutputFormat::Csv => print_csv(&columns, &rows).map_err(Failure::printing),
-        OutputFormat::Table => print_table(&columns, &rows).map_err(Failure::printing),
+        OutputFormat::Csv => print_csv(columns, rows).map_err(Failure::printing),
+        OutputFormat::Table => print_table(columns, rows).map_err(Failure::printing),
     }
 }
 

@@ -11,7 +11,6 @@ use std::{
 };
 
 use ensemble_testkit::{
-    mongo_proxy::{Fault, MongoProxy, Rule, Turn, When},
     object_server::ObjectServer,
     tcp_proxy::{Gate, TcpProxy},
 };
@@ -387,41 +386,4 @@ fn a_worker_that_is_told_to_stop_finishes_and_others_go_on() {
     assert_eq!(leaving.child.wait().unwrap().code(), Some(0));
     assert!(told.elapsed() < Duration::from_secs(20), "within its grace period");
     cluster.assert_ended_well(&mut client);
-}
-
-/// A measurement: `cargo test -p ensemble --test servers -- --ignored --nocapture workers_scale`.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "a measurement of half a minute"]
-async fn workers_scale_on_a_store_that_takes_its_time() {
-    let mut seconds = Vec::new();
-    for count in [1, 8] {
-        let cluster = Cluster::new();
-        // Some 120 shards of few and long rows: enough for the first and the last ones not to count, and little enough
-        // to judge for the store's calls to be what takes the time.
-        cluster.place.generate("short.csv", "--rows 7000 --duplicates 0.02 --seed 11");
-        let short = std::fs::read_to_string(cluster.place.path("short.csv")).unwrap();
-        let note = "x".repeat(1000);
-        let long: String = short.lines().map(|line| format!("{note},{line}\n")).collect();
-        cluster.place.write("tracks.csv", long);
-        let proxy = MongoProxy::start_for(cluster.servers.server_uri()).await.unwrap();
-        for command in ["insert", "update", "delete"] {
-            let when = When::command(command).turn(Turn::Each);
-            proxy.add(Rule::new(when, Fault::DelayReply(Duration::from_millis(50))));
-        }
-        // One shard at a time each.
-        let settings = cluster.place.write("slow.toml", "[workers]\ncredit_bytes = 65536\n");
-        let slow = format!("{} --config {}", cluster.servers.options_at(proxy.uri()), settings.display());
-        seconds.push(tokio::task::block_in_place(|| {
-            let supervisor = cluster.supervisor();
-            let [public, workers, _] = supervisor.addresses.clone().map(|a| http(&a));
-            let slow = Cluster { options: slow, ..cluster };
-            let _all: Vec<Worker> = (0..count).map(|n| Worker::start(&slow, &n.to_string(), &workers)).collect();
-            let options = "--shard-bytes 65000 --wait --server";
-            let job = slow.place.json(&format!("submit csv tracks.csv {options} {public}"));
-            job["seconds"].as_f64().unwrap()
-        }));
-    }
-    let ratio = seconds[0] / seconds[1];
-    println!("one worker took {:.1} s and eight {:.1} s: {ratio:.1} times as fast", seconds[0], seconds[1]);
-    assert!(ratio >= 7.0, "{seconds:?}");
 }

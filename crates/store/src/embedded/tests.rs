@@ -1,8 +1,6 @@
 //! The suite for every backend, on this one, and what only this one has.
 
-use std::{fs, path::PathBuf, sync::Arc, time::Duration};
-
-use bytes::Bytes;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     EmbeddedOptions, EmbeddedStore, Store, StoreError,
@@ -78,44 +76,4 @@ async fn a_key_that_is_too_long_harms_nobody_else() {
     assert!(matches!(error, StoreError::TooLarge { .. }), "{error}");
     store.insert_claims("tracks", vec![claim("k".repeat(60_000))].into()).await.unwrap();
     assert_eq!(store.scan_silver("tracks", None, 10).await.unwrap().len(), 1);
-}
-
-/// One shard from its decision to its ledger entry.
-async fn commit_shard(store: &dyn Store, number: u32) -> Result<(), StoreError> {
-    let shard = sample::shard(1, number);
-    let noise = (0..1_u64 << 20).map(|n| ((n * (n + u64::from(number))) >> 9) as u8);
-    let bytes: Bytes = noise.collect();
-    store.insert_decision(&sample::process(shard, &bytes)).await?;
-    let claim = |n: u32| sample::new_claim(format!("{number}/{n}"), sample::claim([1, 0, 0], shard, "7".repeat(100)));
-    store.insert_claims("tracks", (0..5000).map(claim).collect::<Vec<_>>().into()).await?;
-    store.insert_ledger(&sample::entry(shard, 5000)).await.map(drop)
-}
-
-#[tokio::test]
-#[ignore = "needs a file system of about 100 MB, named by ENSEMBLE_TEST_SMALL_DIR"]
-async fn a_full_disk_loses_nothing_and_is_got_over() {
-    let dir = PathBuf::from(std::env::var("ENSEMBLE_TEST_SMALL_DIR").unwrap());
-    let (filler, path) = (dir.join("filler"), dir.join("store"));
-    fs::write(&filler, vec![1; 30 << 20]).unwrap();
-    let store = EmbeddedStore::open(&path, EmbeddedOptions::default()).unwrap();
-    let mut settled = 0;
-    let error = loop {
-        match commit_shard(&*store, settled).await {
-            Ok(()) => settled += 1,
-            Err(e) => break e,
-        }
-    };
-    assert!(matches!(&error, StoreError::Full { path: full } if *full == path), "{error}");
-    assert!(matches!(store.ledger(sample::shard(1, 0)).await, Err(StoreError::Full { .. })));
-    drop(store);
-    fs::remove_file(filler).unwrap();
-    let store = EmbeddedStore::open(&path, EmbeddedOptions::default()).unwrap();
-    for number in 0..settled {
-        assert!(store.decision(sample::shard(1, number)).await.unwrap().is_some());
-        assert!(store.ledger(sample::shard(1, number)).await.unwrap().is_some());
-    }
-    let docs = store.scan_silver("tracks", None, 1_000_000).await.unwrap();
-    assert!(docs.len() == 5000 * settled as usize || docs.len() == 5000 * (settled as usize + 1));
-    commit_shard(&*store, settled).await.unwrap();
-    assert!(settled > 0);
 }

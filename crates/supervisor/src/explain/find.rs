@@ -1,6 +1,6 @@
 //! From a file's name and a line or byte to the shard that holds it.
 
-use ensemble_contract::nearest;
+use ensemble_contract::did_you_mean;
 use ensemble_sources::csv::line_end_bytes;
 use ensemble_store::{LedgerEntry, ShardKind, ShardPlan, Store};
 use ensemble_validation::Place;
@@ -37,8 +37,7 @@ pub(super) fn file(job: &JobRecord, asked: Option<&str>) -> Result<u32, ExplainE
     if let Some(number) = by_place.filter(|number| (*number as usize) < names.len()) {
         return Ok(number);
     }
-    let meant = nearest(asked, names.iter().copied()).map(|name| format!("; did you mean {name:?}?"));
-    let meant = meant.unwrap_or_else(|| ";".to_owned());
+    let meant = did_you_mean(asked, names.iter().copied());
     Err(problem(format!("has no file {asked:?}{meant} It has {}", listed(&names))))
 }
 

@@ -1,7 +1,7 @@
 //! One key of silver.
 
 use bytes::Bytes;
-use ensemble_contract::nearest;
+use ensemble_contract::did_you_mean;
 use ensemble_store::Store;
 
 use super::{
@@ -41,8 +41,7 @@ fn collection<'h>(history: &'h History<'_>, asked: Option<&str>) -> Result<&'h s
             Err(ExplainError::Silver(format!("the store has several silver collections; name one of: {list}")))
         }
         (Some(asked), _) => known.iter().find(|name| **name == asked).copied().ok_or_else(|| {
-            let meant = nearest(asked, known.iter().copied()).map(|name| format!("; did you mean {name:?}?"));
-            let meant = meant.unwrap_or_else(|| ";".to_owned());
+            let meant = did_you_mean(asked, known.iter().copied());
             ExplainError::Silver(format!("there is no silver collection {asked:?}{meant} The store has: {list}"))
         }),
     }

@@ -22,13 +22,16 @@ by_genre = { by = ["genre"], measures = ["plays"] }
 pairs = { by = [], correlate = ["plays", "stars"] }
 "#;
 
-const ROWS: [(&str, &str, i64, i64); 3] = [("a", "pop", 10, 1), ("b", "pop", 13, 2), ("c", "zouk", 4, 5)];
+/// Its id, genre, plays and stars.
+pub(crate) type Song = (&'static str, &'static str, i64, i64);
 
-fn views() -> Views {
+const ROWS: [Song; 3] = [("a", "pop", 10, 1), ("b", "pop", 13, 2), ("c", "zouk", 4, 5)];
+
+pub(crate) fn views() -> Views {
     Views::new(&Contract::parse(CONTRACT, "songs").unwrap())
 }
 
-fn folded(rows: &[(&str, &str, i64, i64)]) -> Cells {
+pub(crate) fn folded(rows: &[Song]) -> Cells {
     let (views, mut bytes) = (views(), Vec::new());
     let mut folder = Folder::new(&views);
     for (id, genre, plays, stars) in rows {

@@ -1,7 +1,12 @@
 //! `GoldService`: views out of what is settled.
 
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    sync::Arc,
+    time::Duration,
+};
 
+use ensemble_contract::did_you_mean;
 use ensemble_gold::{GoldColumnKind, GoldRow, GoldValue, Views};
 use ensemble_protocol::{
     Refusal,
@@ -11,7 +16,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, async_trait};
 
-use super::{Answers, Desk, refused};
+use super::{Answers, Desk, lock, refused};
 use crate::{JobRecord, SupervisorError, list_jobs, load_gold};
 
 /// How often a watcher hears of a view.
@@ -22,10 +27,9 @@ impl GoldService for Desk {
     type WatchViewStream = Answers<v1::ReadViewResponse>;
 
     async fn list_views(&self, _: Request<v1::ListViewsRequest>) -> Result<Response<v1::ListViewsResponse>, Status> {
-        let jobs = self.jobs().await?;
         let mut listed = Vec::new();
-        for job in collections(&jobs) {
-            let views = views_of(job)?;
+        for job in self.collections().await? {
+            let views = views_of(&job)?;
             for name in views.names() {
                 let columns = columns(&views.columns(name));
                 listed.push(v1::View { name: name.to_owned(), silver: job.contract.silver.clone(), columns });
@@ -78,23 +82,38 @@ impl Desk {
         Ok(list_jobs(&*self.store).await.map_err(refused)?.into_iter().map(|(_, record)| record).collect())
     }
 
-    async fn view(&self, request: &v1::ReadViewRequest) -> Result<v1::ReadViewResponse, Status> {
-        let jobs = self.jobs().await?;
-        let mut found: Vec<(&JobRecord, Views)> = Vec::new();
-        for job in collections(&jobs) {
-            let views = views_of(job)?;
-            let is_wanted = request.silver.is_empty() || request.silver == job.contract.silver;
-            if is_wanted && views.names().any(|name| name == request.view) {
-                found.push((job, views));
+    /// The latest job of each silver collection, which says what the collection is. A supervisor in office knows without
+    /// asking the store, which may be away or busy.
+    async fn collections(&self) -> Result<Vec<Arc<JobRecord>>, Status> {
+        let term = self.term.borrow().clone();
+        match term {
+            Some(term) => Ok(lock(&term.collections).latest()),
+            None => {
+                let mut collections = Collections::default();
+                self.jobs().await?.into_iter().for_each(|job| collections.note(Arc::new(job)));
+                Ok(collections.latest())
             }
         }
-        let (job, views) = match found.len() {
-            1 => found.swap_remove(0),
-            0 => return Err(Refusal::NotFound.status(format!("there is no view {:?}; see ListViews", request.view))),
-            _ => {
-                let message = format!("several collections have a view {:?}: name one", request.view);
-                return Err(Refusal::InvalidField("silver").status(message));
+    }
+
+    async fn view(&self, request: &v1::ReadViewRequest) -> Result<v1::ReadViewResponse, Status> {
+        let (mut found, mut known) = (Vec::new(), Vec::new());
+        for job in self.collections().await? {
+            if request.silver.is_empty() || request.silver == job.contract.silver {
+                let views = views_of(&job)?;
+                known.extend(views.names().map(str::to_owned));
+                if views.names().any(|name| name == request.view) {
+                    found.push((job, views));
+                }
             }
+        }
+        let Some((job, views)) = found.into_iter().max_by_key(|(job, _)| job.number) else {
+            let meant = did_you_mean(&request.view, known.iter().map(String::as_str));
+            let message = match known.as_slice() {
+                [] => format!("there is no view {:?}, since there is no job yet", request.view),
+                known => format!("there is no view {:?}{meant} There is: {}", request.view, known.join(", ")),
+            };
+            return Err(Refusal::NotFound.status(message));
         };
         let silver = &job.contract.silver;
         let rows = match self.term().ok() {
@@ -105,7 +124,8 @@ impl Desk {
         let rows = match rows {
             Some(rows) => rows,
             None => {
-                let gold = load_gold(&*self.store, silver, views.clone(), &jobs).await.map_err(refused)?;
+                let gold =
+                    load_gold(&*self.store, silver, views.clone(), &self.jobs().await?).await.map_err(refused)?;
                 views.rows(&request.view, gold.cells()).unwrap_or_default()
             }
         };
@@ -117,15 +137,24 @@ impl Desk {
     }
 }
 
-/// The latest job of each silver collection, which says what the collection is.
-fn collections(jobs: &[JobRecord]) -> Vec<&JobRecord> {
-    let mut latest: Vec<&JobRecord> = Vec::new();
-    for job in jobs.iter().rev() {
-        if latest.iter().all(|known| known.contract.silver != job.contract.silver) {
-            latest.push(job);
+/// The silver collections of a store.
+#[derive(Debug, Default)]
+pub(super) struct Collections(BTreeMap<String, Arc<JobRecord>>);
+
+impl Collections {
+    /// Takes note of a job; the latest one of a collection counts.
+    pub(super) fn note(&mut self, job: Arc<JobRecord>) {
+        match self.0.entry(job.contract.silver.clone()) {
+            Entry::Vacant(place) => drop(place.insert(job)),
+            Entry::Occupied(mut known) if known.get().number <= job.number => drop(known.insert(job)),
+            Entry::Occupied(_) => {}
         }
     }
-    latest
+
+    /// The latest job of each, by the collections' names.
+    pub(super) fn latest(&self) -> Vec<Arc<JobRecord>> {
+        self.0.values().cloned().collect()
+    }
 }
 
 fn views_of(job: &JobRecord) -> Result<Views, Status> {

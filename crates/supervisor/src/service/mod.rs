@@ -41,6 +41,7 @@ use tonic::{
 };
 use tonic_health::server::HealthReporter;
 
+use self::gold::Collections;
 use crate::{JobHandle, JobState, SupervisorError, SupervisorHandle, list_jobs};
 
 /// The largest message that a client may send.
@@ -82,6 +83,8 @@ struct InOffice {
     supervisor: SupervisorHandle,
     /// The jobs that are being worked on.
     jobs: Mutex<HashMap<JobId, JobHandle>>,
+    /// What is in the store: nobody else submits jobs.
+    collections: Mutex<Collections>,
     /// One job is submitted at a time.
     submitting: tokio::sync::Mutex<()>,
     /// Rejected rows are copied for one job at a time.
@@ -99,11 +102,17 @@ impl Desk {
     /// # Errors
     /// Those of the store.
     pub async fn open(&self, supervisor: SupervisorHandle) -> Result<(), SupervisorError> {
-        let (submitting, replaying) = (tokio::sync::Mutex::default(), tokio::sync::Mutex::default());
-        let term = Arc::new(InOffice { supervisor, jobs: Mutex::default(), submitting, replaying });
+        let term = Arc::new(InOffice {
+            supervisor,
+            jobs: Mutex::default(),
+            collections: Mutex::default(),
+            submitting: tokio::sync::Mutex::default(),
+            replaying: tokio::sync::Mutex::default(),
+        });
         // Known from here on, so that it can be abandoned; open to others once all jobs are resumed.
         *lock(&self.begun) = Some(term.supervisor.clone());
         for (stamp, record) in list_jobs(&*self.store).await? {
+            lock(&term.collections).note(Arc::new(record.clone()));
             if record.state.is_terminal() || record.state == JobState::Paused {
                 continue;
             }
@@ -180,6 +189,7 @@ impl Desk {
     /// Keeps a job's handle as long as it is worked on, and what it uploaded until it has ended.
     fn follow(&self, term: &Arc<InOffice>, id: JobId, job: JobHandle) {
         lock(&term.jobs).insert(id, job.clone());
+        lock(&term.collections).note(Arc::clone(&job.record));
         let (term, store) = (Arc::downgrade(term), Arc::clone(&self.store));
         tokio::spawn(async move {
             let last = job.over().await;
