@@ -120,6 +120,10 @@ impl Store for RemoteStore {
         self.refused()
     }
 
+    async fn declare_bronze(&self, _: JobNumber, _: &str) -> Result<()> {
+        self.refused()
+    }
+
     async fn insert_decision(&self, _: &DecisionRecord) -> Result<Insert> {
         self.refused()
     }

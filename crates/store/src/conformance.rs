@@ -18,7 +18,7 @@ use std::{path::Path, sync::Arc};
 
 pub use bronze::{
     a_decision_is_inserted_once, a_large_chunk_of_bronze_comes_back, aside_decisions_keep_their_reason,
-    chunks_of_more_than_sixteen_mib_come_back, decisions_are_scanned_in_order,
+    chunks_of_more_than_sixteen_mib_come_back, decisions_are_scanned_in_order, jobs_may_have_bronze_of_their_own,
     large_chunks_of_different_attempts_are_apart, spooled_shards_are_kept_until_forgotten,
 };
 pub use documents::{
@@ -98,6 +98,7 @@ macro_rules! conformance_tests {
             a_decision_is_inserted_once,
             aside_decisions_keep_their_reason,
             decisions_are_scanned_in_order,
+            jobs_may_have_bronze_of_their_own,
             a_large_chunk_of_bronze_comes_back,
             chunks_of_more_than_sixteen_mib_come_back,
             large_chunks_of_different_attempts_are_apart,

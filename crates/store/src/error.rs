@@ -87,6 +87,14 @@ pub enum StoreError {
         /// What is wrong, and what to do about it.
         problem: String,
     },
+    /// A collection cannot hold bronze.
+    #[error("the bronze collection {bronze} {problem}")]
+    Bronze {
+        /// The collection.
+        bronze: String,
+        /// What is wrong, and what to do about it.
+        problem: String,
+    },
     /// A key or a name that has to be text is not UTF-8.
     #[error("{what} is not UTF-8 text, and this store keeps text only")]
     NotText {
@@ -139,6 +147,7 @@ impl StoreError {
             | Self::NotAStore { .. }
             | Self::TooLarge { .. }
             | Self::Silver { .. }
+            | Self::Bronze { .. }
             | Self::NotText { .. }
             | Self::Setting { .. } => ErrorClass::Invalid,
             Self::Unavailable(_) | Self::GaveUp(_) => ErrorClass::Transient,

@@ -109,6 +109,10 @@ impl Store for PatientStore {
         self.store.describe()
     }
 
+    async fn declare_bronze(&self, job: JobNumber, bronze: &str) -> Result<()> {
+        self.patience.wait(|| self.store.declare_bronze(job, bronze)).await
+    }
+
     async fn insert_decision(&self, record: &DecisionRecord) -> Result<Insert> {
         self.patience.wait(|| self.store.insert_decision(record)).await
     }

@@ -37,6 +37,13 @@ pub trait Store: Send + Sync + 'static {
     /// rows as they are encoded has nothing to do and accepts them all.
     async fn declare_silver(&self, silver: &str, columns: &[String]) -> Result<()>;
 
+    /// Says which bronze collection a job's decision records go to. To be called before the job is known to anybody,
+    /// with the number that it alone has; a repeat changes nothing. Other processes need not call it again.
+    ///
+    /// A backend that keeps bronze in collections answers [`StoreError::Bronze`] where this one cannot be, and uses its
+    /// default for a job of which nobody has said. One that keeps all bronze together has nothing to do.
+    async fn declare_bronze(&self, job: JobNumber, bronze: &str) -> Result<()>;
+
     /// Inserts a shard's decision record where it has none.
     async fn insert_decision(&self, record: &DecisionRecord) -> Result<Insert>;
 

@@ -195,6 +195,7 @@ impl SupervisorHandle {
             leased_below: 0,
             totals: None,
         };
+        self.office.store().declare_bronze(number, &record.compile()?.bronze).await?;
         let stamp = self.office.write(DocumentKind::Job, &record.id.to_string(), None, &record).await?;
         self.office.confirm().await?;
         Ok((self.start_job(stamp, record.clone(), stream, None).await?, record))
@@ -228,7 +229,7 @@ impl SupervisorHandle {
     /// The rows of a gold view, all that is settled; `None` where no job of this term fills its collection.
     ///
     /// # Errors
-    /// [`SupervisorError::NoAnswer`] where a job that ends has all gold written, with a checkpoint, to a store that is away.
+    /// [`SupervisorError::NoAnswer`] where the supervisor has ended.
     pub async fn gold(&self, silver: &str, view: &str) -> Result<Option<Vec<GoldRow>>, SupervisorError> {
         self.aggregator.rows(silver, view).await
     }

@@ -50,6 +50,34 @@ pub async fn aside_decisions_keep_their_reason(fixture: &impl Fixture) {
     .await;
 }
 
+/// Jobs whose bronze is in collections of their own, and one that nobody has declared, are apart and stay where they are.
+pub async fn jobs_may_have_bronze_of_their_own(fixture: &impl Fixture) {
+    check(async {
+        let record =
+            |job, text: &'static str| sample::process(sample::shard(job, 0), &Bytes::from_static(text.as_bytes()));
+        let records = [record(1, "one"), record(2, "two"), record(3, "three")];
+        let store = fixture.open().await;
+        // A question before the declaration does not decide anything.
+        assert_eq!(store.decision(sample::shard(1, 0)).await?, None);
+        for job in [1, 2] {
+            store.declare_bronze(JobNumber(job), &format!("raw-{job}")).await?;
+            store.declare_bronze(JobNumber(job), &format!("raw-{job}")).await?;
+        }
+        for record in &records {
+            assert_eq!(store.insert_decision(record).await?, Insert::Inserted);
+            assert_eq!(store.insert_decision(record).await?, Insert::Present);
+        }
+        drop(store);
+        let store = fixture.open().await;
+        for (job, record) in (1..).zip(&records) {
+            assert_eq!(store.decision(sample::shard(job, 0)).await?.as_ref(), Some(record));
+            assert_eq!(&store.scan_decisions(JobNumber(job), 0, 10).await?, std::slice::from_ref(record));
+        }
+        Ok(())
+    })
+    .await;
+}
+
 /// Pages begin where they are asked to, keep to their job and are in order, whatever the order of insertion.
 pub async fn decisions_are_scanned_in_order(fixture: &impl Fixture) {
     check(async {

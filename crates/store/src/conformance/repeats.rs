@@ -54,6 +54,7 @@ async fn write_all(store: &dyn Store, is_first: bool) -> Result {
     let shard = sample::shard(1, 0);
     let expected = if is_first { Insert::Inserted } else { Insert::Present };
     store.declare_silver(SILVER, &sample::columns()).await?;
+    store.declare_bronze(JobNumber(1), "repeated_raw").await?;
     store.put_spooled(&sample::spooled(shard, &Bytes::from_static(b"a\nb\n"))).await?;
     let decision = sample::process(shard, &Bytes::from_static(b"a\nb\n"));
     assert_eq!(store.insert_decision(&decision).await?, expected);

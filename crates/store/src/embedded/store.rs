@@ -91,6 +91,11 @@ impl Store for EmbeddedStore {
         self.shared().map(drop)
     }
 
+    /// All bronze is in the same segments.
+    async fn declare_bronze(&self, _job: JobNumber, _bronze: &str) -> Result<()> {
+        self.shared().map(drop)
+    }
+
     async fn insert_decision(&self, record: &DecisionRecord) -> Result<Insert> {
         let record = record.clone();
         match self.read(move |open| Prepared::new(&open.engine, record)).await? {

@@ -2,14 +2,15 @@
 //!
 //! | collection | one document a | `_id` |
 //! |---|---|---|
-//! | `spotify_raw` | decision record, with the shard's bytes | shard |
+//! | `spotify_raw`, and each bronze collection by its name | decision record, with the shard's bytes | shard |
 //! | each silver collection by its name | key: the row's values as fields, and who claims it | key |
 //! | `rejected_rows` | rejected row | shard and position |
 //! | `ensemble_ledger` | settled shard | shard |
 //! | `ensemble_jobs`, `_counters`, `_checkpoints`, `_leases` | fenced document | its id |
 //! | each gold view by its name | cell: its accumulators, and `row` (or `rows`) as readers see it | key in hex digits |
 //! | `ensemble_spool` | shard of a source that cannot be read twice | shard |
-//! | `ensemble_silver` | silver collection: its columns | its name |
+//! | `ensemble_silver` | silver collection: its columns; and bronze collection, so that none is both | its name |
+//! | `ensemble_bronze` | job whose bronze is in a collection that its contract names: that name | job |
 //! | `ensemble_store` | the store's format | `store` |
 //! | `….parts` | part of what is too large for one document | shard, digest, number |
 //!
@@ -39,9 +40,11 @@
 //! | a document of more than 16 MiB, a key of more than 64 KiB | [`TooLarge`](crate::StoreError::TooLarge) |
 //! | wrong password, missing rights, unknown host, TLS | [`Refused`](crate::StoreError::Refused) |
 //! | a silver collection that is not declared, or otherwise | [`Silver`](crate::StoreError::Silver) |
+//! | a bronze collection whose name something else has | [`Bronze`](crate::StoreError::Bronze) |
 //! | all else that the server says | [`Server`](crate::StoreError::Server), with its words and code |
 
 mod bronze;
+mod bronze_names;
 mod command;
 mod connect;
 mod documents;

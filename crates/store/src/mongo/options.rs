@@ -11,7 +11,7 @@ const MAX_BATCH_BYTES: usize = 15 << 20;
 /// names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MongoCollections {
-    /// Decision records with the shards' bytes.
+    /// Decision records with the shards' bytes, of jobs whose contracts name this collection or none.
     pub bronze: String,
     /// Rejected rows.
     pub rejected: String,
@@ -33,6 +33,8 @@ pub struct MongoCollections {
     pub spool: String,
     /// The columns of each silver collection.
     pub silver: String,
+    /// Where each job's bronze is.
+    pub bronze_names: String,
     /// The store's format.
     pub store: String,
 }
@@ -51,6 +53,7 @@ impl Default for MongoCollections {
             uploads: "ensemble_uploads".to_owned(),
             spool: "ensemble_spool".to_owned(),
             silver: "ensemble_silver".to_owned(),
+            bronze_names: "ensemble_bronze".to_owned(),
             store: "ensemble_store".to_owned(),
         }
     }
@@ -58,7 +61,7 @@ impl Default for MongoCollections {
 
 impl MongoCollections {
     /// All of them.
-    pub(super) fn all(&self) -> [&str; 12] {
+    pub(super) fn all(&self) -> [&str; 13] {
         [
             &self.bronze,
             &self.rejected,
@@ -71,6 +74,7 @@ impl MongoCollections {
             &self.uploads,
             &self.spool,
             &self.silver,
+            &self.bronze_names,
             &self.store,
         ]
     }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{
-    bronze, connect, documents, gold, ledger, letters, migrate,
+    bronze,
+    bronze_names::BronzeNames,
+    connect, documents, gold, ledger, letters, migrate,
     options::{MongoCollections, MongoOptions, is_collection_name},
     server::Server,
     silver::{self, Declared},
@@ -24,6 +26,7 @@ pub struct MongoStore {
     server: Server,
     names: MongoCollections,
     declared: Declared,
+    bronze: BronzeNames,
 }
 
 impl MongoStore {
@@ -45,7 +48,8 @@ impl MongoStore {
     async fn open(options: MongoOptions) -> Result<Arc<Self>> {
         let (server, client) = connect::server(&options).await?;
         let names = options.collections;
-        let store = Self { server, declared: Declared::new(names.clone()), names };
+        let (declared, bronze) = (Declared::new(names.clone()), BronzeNames::new(names.clone()));
+        let store = Self { server, names, declared, bronze };
         match store.migrate().await {
             Ok(()) => Ok(Arc::new(store)),
             Err(error) => Err(connect::explained(&store.server, client, error).await),
@@ -80,16 +84,23 @@ impl Store for MongoStore {
         self.declared.declare(&self.server, silver, columns).await
     }
 
+    async fn declare_bronze(&self, job: JobNumber, bronze: &str) -> Result<()> {
+        self.bronze.declare(&self.server, &self.declared, job, bronze).await
+    }
+
     async fn insert_decision(&self, record: &DecisionRecord) -> Result<Insert> {
-        bronze::insert(&self.server, &self.names.bronze, record).await
+        let collection = self.bronze.of(&self.server, record.plan.shard.job).await?;
+        bronze::insert(&self.server, &collection, record).await
     }
 
     async fn decision(&self, shard: ShardId) -> Result<Option<DecisionRecord>> {
-        bronze::decision(&self.server, &self.names.bronze, shard).await
+        let collection = self.bronze.of(&self.server, shard.job).await?;
+        bronze::decision(&self.server, &collection, shard).await
     }
 
     async fn scan_decisions(&self, job: JobNumber, from: u32, limit: usize) -> Result<Vec<DecisionRecord>> {
-        bronze::scan(&self.server, &self.names.bronze, job, from, limit).await
+        let collection = self.bronze.of(&self.server, job).await?;
+        bronze::scan(&self.server, &collection, job, from, limit).await
     }
 
     async fn put_spooled(&self, shard: &SpooledShard) -> Result<()> {

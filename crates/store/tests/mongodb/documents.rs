@@ -2,12 +2,43 @@
 
 use bytes::Bytes;
 use ensemble_store::{
-    Decision, DocumentKind, ErrorClass, GoldCell, GoldRows, MongoStore, Store, StoreError, conformance::sample,
+    Decision, DocumentKind, ErrorClass, GoldCell, GoldRows, JobNumber, MongoStore, Store, StoreError,
+    conformance::sample,
 };
 use mongodb::bson::{Bson, Document, doc};
 use serde_json::json;
 
 use crate::support::MongoFixture;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bronze_is_where_a_job_has_it_and_no_collection_is_both_bronze_and_silver() {
+    let fixture = MongoFixture::new();
+    let (store, other) = (fixture.store().await, fixture.store().await);
+    let columns = ["id".to_owned()];
+    store.declare_silver("songs", &columns).await.unwrap();
+    store.declare_bronze(JobNumber(1), "songs_raw").await.unwrap();
+    other.declare_bronze(JobNumber(2), "spotify_raw").await.unwrap();
+    for (job, collection) in [(1, "songs_raw"), (2, "spotify_raw")] {
+        let record = sample::process(sample::shard(job, 0), &Bytes::from_static(b"a,b\n"));
+        other.insert_decision(&record).await.unwrap();
+        assert_eq!(store.decision(record.plan.shard).await.unwrap(), Some(record));
+        let count = fixture.plain().await.collection::<Document>(collection).count_documents(doc! {}).await;
+        assert_eq!(count.unwrap(), 1, "{collection}");
+    }
+    for (job, bronze, why) in [
+        (3, "songs", "holds the silver"),
+        (3, "ensemble_ledger", "needs itself"),
+        (3, "songs$raw", "does not take"),
+        (1, "other_raw", "that is songs_raw"),
+        (1, "spotify_raw", "that is songs_raw"),
+    ] {
+        let error = other.declare_bronze(JobNumber(job), bronze).await.unwrap_err();
+        assert!(matches!(&error, StoreError::Bronze { bronze: named, .. } if named == bronze), "{error}");
+        assert!(error.to_string().contains(why) && error.class() == ErrorClass::Invalid, "{error}");
+    }
+    let error = store.declare_silver("songs_raw", &columns).await.unwrap_err();
+    assert!(error.to_string().contains("holds the bronze"), "{error}");
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn records_read_well() {

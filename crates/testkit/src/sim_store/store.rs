@@ -204,6 +204,11 @@ impl Store for SimStore {
         self.write_one(|_| ()).await
     }
 
+    /// All bronze is kept together.
+    async fn declare_bronze(&self, _job: JobNumber, _bronze: &str) -> Result<()> {
+        self.write_one(|_| ()).await
+    }
+
     async fn insert_decision(&self, record: &DecisionRecord) -> Result<Insert> {
         self.write_one(|replica| write::decision(replica, record)).await
     }

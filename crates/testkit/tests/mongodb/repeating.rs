@@ -65,6 +65,10 @@ impl Store for Repeating {
         }
     }
 
+    async fn declare_bronze(&self, job: JobNumber, bronze: &str) -> Result<()> {
+        self.patient.declare_bronze(job, bronze).await
+    }
+
     async fn insert_decision(&self, record: &DecisionRecord) -> Result<Insert> {
         self.patient.insert_decision(record).await
     }

@@ -11,12 +11,16 @@ use super::codec::OWN_FIELDS;
 use crate::{
     StoreError,
     mongo::{
+        bronze_names,
         errors::corrupt,
         options::{MongoCollections, is_collection_name},
         server::{Query, Server},
         writer::Index,
     },
 };
+
+/// The field of a collection that is none of silver.
+const BRONZE: &str = "bronze";
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -42,6 +46,10 @@ impl Declared {
         }
         let query = Query::id(silver);
         let read = server.find("read the columns of silver", &self.names.silver, query, |found| {
+            if is_bronze(found) {
+                let problem = "holds the bronze of a contract; name another one with `silver` in the contract";
+                return Err(wrong(silver, problem.to_owned()));
+            }
             read_columns(found).ok_or_else(|| corrupt("the columns of", silver, "they are no list of names"))
         });
         let Some(columns) = read.await?.pop() else { return Ok(None) };
@@ -85,6 +93,28 @@ impl Declared {
         ))
     }
 
+    /// Sees to it that a collection is none of silver: it is to hold bronze.
+    ///
+    /// # Errors
+    /// [`StoreError::Bronze`] where it is one of silver; those of [`Server::keep`].
+    pub(in crate::mongo) async fn reserve(&self, server: &Server, bronze: &str) -> Result<()> {
+        let ids = [bronze.to_owned()];
+        server
+            .keep("declare a bronze collection", &self.names.silver, &ids, &|_, w| {
+                w.text("_id", bronze);
+                w.boolean(BRONZE, true);
+                Ok(())
+            })
+            .await?;
+        let kinds = server
+            .find("read the kind of a collection", &self.names.silver, Query::id(bronze), |found| Ok(is_bronze(found)));
+        if kinds.await? == [true] {
+            return Ok(());
+        }
+        let problem = "holds the silver of a contract; name another one with `bronze` in the contract";
+        Err(bronze_names::wrong(bronze, problem))
+    }
+
     fn check(&self, silver: &str, columns: &[String]) -> Result<()> {
         if self.names.is_taken(silver) || !is_collection_name(silver) {
             return Err(wrong(
@@ -109,6 +139,10 @@ impl Declared {
 
 fn wrong(silver: &str, problem: String) -> StoreError {
     StoreError::Silver { silver: silver.to_owned(), problem }
+}
+
+fn is_bronze(found: &RawDocument) -> bool {
+    found.get_bool(BRONZE).unwrap_or(false)
 }
 
 fn read_columns(found: &RawDocument) -> Option<Vec<String>> {
