@@ -148,24 +148,23 @@ def scaling(args, scratch):
         seconds = []
         for workers in (1, 8):
             place = Place(args)
-            slow = subprocess.Popen([SLOW_STORE, place.uri, "50"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-            options = place.options(slow.stdout.readline().strip())
-            with contextlib.ExitStack() as stack:
+            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+            with subprocess.Popen([SLOW_STORE, place.uri, "50"], text=True, **pipes) as slow, contextlib.ExitStack() as stack:
+                options = place.options(slow.stdout.readline().strip())
                 stack.enter_context(supervisor(options))
                 for number in range(workers):
                     # One shard at a time each.
                     stack.enter_context(worker(options, number, ENSEMBLE__WORKERS__CREDIT_BYTES="65536"))
                 seconds.append(submit(path, "--shard-bytes", "65000")["seconds"])
-            delayed = int(slow.communicate()[0])
+                stack.close()
+                print(f"{workers} worker(s): {seconds[-1]:.1f} s, {slow.communicate()[0].strip()} slow calls", flush=True)
             place.drop()
-            print(f"{workers} worker(s): {seconds[-1]:.1f} s, {delayed} slow calls", flush=True)
         ratios.append(seconds[0] / seconds[1])
     print(f"8 workers / 1: median {statistics.median(ratios):.2f} times as fast, {min(ratios):.2f} to {max(ratios):.2f}")
 
 
-def stubs():
-    """The clients that are generated from the proto files."""
-    out = tempfile.mkdtemp()
+def stubs(out):
+    """The clients that are generated from the proto files, into this folder."""
     proto, well_known = os.path.join(ROOT, "proto"), os.path.join(os.path.dirname(grpc_tools.__file__), "_proto")
     files = [f"ensemble/v1/{name}.proto" for name in ("contracts", "gold", "jobs")]
     if protoc.main(["protoc", f"-I{proto}", f"-I{well_known}", f"--python_out={out}", f"--grpc_python_out={out}", *files]):
@@ -175,7 +174,7 @@ def stubs():
 
 
 class Sampler(threading.Thread):
-    """Looks at something again and again; keeps when it looked and what it saw."""
+    """Looks at something again and again; keeps when it had looked and what it saw."""
 
     def __init__(self, look, pause):
         super().__init__(daemon=True)
@@ -183,8 +182,8 @@ class Sampler(threading.Thread):
 
     def run(self):
         while not self.over:
-            begun = time.time()
-            self.seen.append((begun, self.look()))
+            saw = self.look()
+            self.seen.append((time.time(), saw))
             time.sleep(self.pause)
 
     def end(self):
@@ -194,20 +193,20 @@ class Sampler(threading.Thread):
 
 
 def lags(commits, seen):
-    """For each commit, how long after it as many rows were seen as had been committed by then."""
+    """For each commit, how long after it as many rows had been seen as had been committed by then."""
     lags, rows, at = [], 0, 0
     for settled, claimed in sorted(commits):
         rows += claimed
         while seen[at][1] < rows:
             at += 1
-        lags.append(max(0.0, seen[at][0] - settled))
+        lags.append(seen[at][0] - settled)
     return lags
 
 
 def gold(args, scratch):
     path = os.path.join(scratch, "tracks.csv")
     generate(path, "--rows", str(args.rows or 200_000), "--duplicates", "0", "--bad", "0")
-    _, _, gold_pb2, gold_pb2_grpc = stubs()
+    _, _, gold_pb2, gold_pb2_grpc = stubs(scratch)
     request = gold_pb2.ReadViewRequest(view=VIEW)
     for _ in range(args.runs):
         place = Place(args)
@@ -233,11 +232,12 @@ def gold(args, scratch):
             for sampler in samplers.values():
                 sampler.start()
             rows = submit(path, "--shard-bytes", "131072")["rows"]
-            time.sleep(0.2)
+            time.sleep(0.5)
             seen = {name: sampler.end() for name, sampler in samplers.items()}
         entries = place.database["ensemble_ledger"].find({}, {"settled_at_us": 1, "claims": 1})
         commits = [(entry["settled_at_us"] / 1e6, entry["claims"]) for entry in entries]
-        assert sum(claims for _, claims in commits) == rows == seen["served"][-1][1], "every row is in gold"
+        for name in samplers:
+            assert sum(claims for _, claims in commits) == rows == seen[name][-1][1], f"every row is in {name} gold"
         for name, seen in seen.items():
             took = lags(commits, seen)
             values = (statistics.median(took), quantile(took, 0.99), max(took))
@@ -246,7 +246,7 @@ def gold(args, scratch):
 
 
 def upload(args, scratch):
-    jobs_pb2, jobs_pb2_grpc, gold_pb2, gold_pb2_grpc = stubs()
+    jobs_pb2, jobs_pb2_grpc, gold_pb2, gold_pb2_grpc = stubs(scratch)
     with open(os.path.join(ROOT, "examples/catalogue.csv"), encoding="utf-8") as catalogue:
         head, first = catalogue.readline(), catalogue.readline()
     identifier = first.split(",")[head.strip().split(",").index("track_id")]

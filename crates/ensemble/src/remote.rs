@@ -1,4 +1,5 @@
-//! A server as this command line calls it: of several addresses the one in office answers.
+//! A server as this command line calls it: of several addresses the one in office does what there is to do, and any of
+//! them answers readers.
 
 use std::{
     sync::{
@@ -71,7 +72,7 @@ impl Remote {
 
     /// The rows of a gold view as they are now, the first `limit` of them.
     pub(crate) async fn view(&self, view: &str, limit: Option<usize>) -> Result<GoldView, Failure> {
-        let asked = limit.map_or(0, |limit| u32::try_from(limit).unwrap_or(u32::MAX));
+        let asked = limit.map_or(0, |limit| u32::try_from(limit.max(1)).unwrap_or(u32::MAX));
         let request = v1::ReadViewRequest { view: view.to_owned(), silver: String::new(), limit: asked };
         let answer = self.ask(PATIENCE, async |channel| {
             let mut gold = GoldServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
@@ -132,6 +133,8 @@ pub(crate) fn is_passing(status: &Status) -> bool {
 fn failure(address: &str, status: &Status) -> Failure {
     let error = anyhow::anyhow!("{address}: {}", status.message());
     match status.code() {
+        // What tonic says of a message that is larger than it may be.
+        Code::OutOfRange => Failure::failed(error.context("that is more than one answer holds; use: ensemble export")),
         Code::InvalidArgument | Code::NotFound | Code::FailedPrecondition | Code::Unavailable => {
             Failure::could_not_start(error)
         }

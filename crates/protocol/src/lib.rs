@@ -27,7 +27,7 @@ pub mod v1 {
 pub const FILE_DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
 /// The version of the link between supervisor and worker: both sides must have the same.
-pub const PROTOCOL_VERSION: u32 = 1;
+pub const PROTOCOL_VERSION: u32 = 2;
 
 /// The largest message that either side of the link takes: a shard and what is said of it.
 pub const MAX_MESSAGE_BYTES: usize = 256 << 20;

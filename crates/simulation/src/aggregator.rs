@@ -3,7 +3,7 @@
 use std::{cell::Cell, collections::VecDeque, rc::Rc, sync::Arc, task::Poll};
 
 use ensemble_store::LedgerEntry;
-use ensemble_supervisor::{Collection, Office, SupervisorError, Written};
+use ensemble_supervisor::{Collection, CurrentHead, Office, SupervisorError};
 use ensemble_testkit::sim_store::yield_now;
 use futures::{FutureExt, future::LocalBoxFuture};
 
@@ -25,7 +25,7 @@ pub(crate) type Mailbox = std::cell::RefCell<VecDeque<AggregatorMsg>>;
 
 /// Gold on its way to the store, and who waits for it.
 struct Writing {
-    write: LocalBoxFuture<'static, Written>,
+    write: LocalBoxFuture<'static, Result<Option<CurrentHead>, SupervisorError>>,
     flush: Option<Answer>,
 }
 

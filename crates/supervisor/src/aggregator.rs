@@ -1,61 +1,59 @@
 //! The aggregator: folds ledger entries into gold and writes gold out.
 //!
-//! Owns the gold cells, their documents and the checkpoint. A [`ShardCommitted`](AggregatorMsg::Fold) message is only a
-//! hint: what counts is the ledger. If it dies, the next one begins with the checkpoint and the entries that are not in
-//! it, and ends with the same bits.
+//! Owns the gold cells, their documents and the checkpoint. A [`Fold`](AggregatorMsg::Fold) message is only a hint: what
+//! counts is the ledger. It never waits for the store itself: whoever registers a job reads what is stored, and what has
+//! changed is written beside it. So gold is read and folded whatever the store does. If it dies, the next one begins with
+//! the checkpoint and the entries that are not in it, and ends with the same bits.
 
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use ensemble_gold::GoldRow;
 use ensemble_store::{JobNumber, LedgerEntry};
-use futures::future::join_all;
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort, rpc::CallResult};
-use tokio::{sync::Mutex, task::JoinError};
+use tokio::{sync::Mutex, task::JoinError, time::Instant};
 
-use crate::{Collection, JobRecord, Office, SupervisorError, Written, ledger::Pages, list_jobs};
+use crate::{Collection, CurrentHead, JobRecord, Office, SupervisorError, ledger::Pages, list_jobs};
 
-/// How long a caller waits for gold to be written.
-const FLUSH_TIMEOUT: Duration = Duration::from_secs(120);
 /// How long a caller waits for what takes no time.
 const CALL_TIMEOUT: Duration = Duration::from_secs(20);
 /// Writing gold out may take a tenth of the time; more, and it is written less often...
 const WRITE_SHARE: u32 = 10;
-/// ...as long as what is folded is written within this time, if the write takes as long as the last one. It leaves
-/// something of half a second for what happens between a commit and the fold, and for a write that takes longer.
+/// ...as long as what is folded is written within this time, if no write is under way and the next takes as long as the
+/// last one. It leaves something of half a second for what happens between a commit and the fold.
 const LAG: Duration = Duration::from_millis(350);
+/// The longest pause before cells that the store has refused are written again.
+const LONGEST_BACK_OFF: Duration = Duration::from_secs(30);
+
+/// Where the answer to a flush goes.
+type Flushed = RpcReplyPort<Result<(), SupervisorError>>;
+/// What became of the drafts of a write, by the collections' names.
+type Outcomes = Vec<(String, Result<Result<Option<CurrentHead>, SupervisorError>, JoinError>)>;
 
 /// What the aggregator is told.
 #[derive(Debug)]
 pub(crate) enum AggregatorMsg {
-    /// From a job, before its first shard: into which silver collection they go. Harmless when repeated.
-    Register(JobNumber, String, RpcReplyPort<Registered>),
-    /// A collection's gold, which nobody asks for before it is here.
+    /// From [`AggregatorHandle::register`]: into which silver collection a job's shards go. The answer is the first of
+    /// the job's shards that need not be in its gold yet; `None` where the collection is to be opened first. Harmless
+    /// when repeated.
+    Register(JobNumber, String, RpcReplyPort<Option<u32>>),
+    /// From [`AggregatorHandle::register`]: a collection's gold as it is stored. Once a collection.
     Adopt(Box<Collection>, RpcReplyPort<()>),
     /// From a session or a job: this entry is in the ledger. Harmless when repeated.
     Fold(Arc<LedgerEntry>),
-    /// From whoever reads a ledger: so are these.
+    /// From [`AggregatorHandle::register`]: so are these. Harmless when repeated.
     FoldAll(Vec<LedgerEntry>, RpcReplyPort<Result<(), SupervisorError>>),
-    /// From a job that ends, or at shutdown: write everything out, with a checkpoint.
-    Flush(RpcReplyPort<Result<(), SupervisorError>>),
+    /// From a job that ends, or at shutdown: write everything out, with a checkpoint. Harmless when repeated.
+    Flush(Flushed),
     /// From a reader: the rows of a collection's view as they are now; `None` where the collection is not known here.
     Read { silver: String, view: String, reply: RpcReplyPort<Option<Vec<GoldRow>>> },
-    /// From the aggregator's own timer.
+    /// From the aggregator's own timer. Harmless when repeated.
     Write,
-    /// From the write that was under way: what became of each collection's draft.
-    Written(Result<Vec<(String, Written)>, JoinError>),
-}
-
-/// What is known of the collection of a job that registers.
-#[derive(Debug)]
-pub(crate) enum Registered {
-    /// Its gold is here, with the job's entries below this shard.
-    From(u32),
-    /// Its gold is to be read first.
-    Unknown,
+    /// From the write that was under way, once.
+    Written(Outcomes),
 }
 
 /// Speaks to the aggregator.
@@ -80,27 +78,32 @@ impl AggregatorHandle {
     /// # Errors
     /// Those of the store, or where something stored cannot be read; [`SupervisorError::NoAnswer`].
     pub(crate) async fn register(&self, job: &JobRecord) -> Result<(), SupervisorError> {
-        let mut registered = self.registered(job).await?;
-        if let Registered::Unknown = registered {
-            let _one_at_a_time = self.opening.lock().await;
-            registered = self.registered(job).await?;
-            if let Registered::Unknown = registered {
-                let jobs = list_jobs(&**self.office.store()).await?.into_iter().map(|(_, j)| j).collect::<Vec<_>>();
-                let collection = Box::new(Collection::open(&self.office, job, &jobs).await?);
-                self.call(|reply| AggregatorMsg::Adopt(collection, reply)).await?;
-                registered = self.registered(job).await?;
-            }
-        }
-        let Registered::From(shard) = registered else { return Err(SupervisorError::NoAnswer("aggregator")) };
-        let mut pages = Pages::from(&**self.office.store(), job.number, shard);
+        let from = match self.registered(job).await? {
+            Some(from) => from,
+            None => self.open(job).await?,
+        };
+        let mut pages = Pages::from(&**self.office.store(), job.number, from);
         while let Some(page) = pages.next().await? {
             self.call(|reply| AggregatorMsg::FoldAll(page, reply)).await??;
         }
         Ok(())
     }
 
-    async fn registered(&self, job: &JobRecord) -> Result<Registered, SupervisorError> {
+    async fn registered(&self, job: &JobRecord) -> Result<Option<u32>, SupervisorError> {
         self.call(|reply| AggregatorMsg::Register(job.number, job.contract.silver.clone(), reply)).await
+    }
+
+    /// Opens the collection of a job, unless another job has come first, and registers the job.
+    async fn open(&self, job: &JobRecord) -> Result<u32, SupervisorError> {
+        let _one_at_a_time = self.opening.lock().await;
+        if let Some(from) = self.registered(job).await? {
+            return Ok(from);
+        }
+        let jobs = list_jobs(&**self.office.store()).await?.into_iter().map(|(_, j)| j).collect::<Vec<_>>();
+        let collection = Box::new(Collection::open(&self.office, job, &jobs).await?);
+        // However long it takes: nobody may open the collection once more meanwhile.
+        answer(self.actor.call(|reply| AggregatorMsg::Adopt(collection, reply), None).await)?;
+        self.registered(job).await?.ok_or(SupervisorError::NoAnswer("aggregator"))
     }
 
     /// Hints at a ledger entry.
@@ -109,15 +112,12 @@ impl AggregatorHandle {
         let _ = self.actor.cast(AggregatorMsg::Fold(entry));
     }
 
-    /// Waits until all that was folded before is written, with a checkpoint.
+    /// Waits until all that was folded before is written, with a checkpoint, for as long as the store takes.
     ///
     /// # Errors
-    /// Those of the store; [`SupervisorError::NoAnswer`] where the aggregator is gone or slow.
+    /// Those of the store; where an entry could not be folded; [`SupervisorError::NoAnswer`] where the aggregator is gone.
     pub async fn flush(&self) -> Result<(), SupervisorError> {
-        match self.actor.call(AggregatorMsg::Flush, Some(FLUSH_TIMEOUT)).await {
-            Ok(CallResult::Success(flushed)) => flushed,
-            _ => Err(SupervisorError::NoAnswer("aggregator")),
-        }
+        answer(self.actor.call(AggregatorMsg::Flush, None).await)?
     }
 
     /// The rows of a view; `None` where nothing is known of the collection or the view.
@@ -138,16 +138,29 @@ impl AggregatorHandle {
         &self,
         message: impl FnOnce(RpcReplyPort<T>) -> AggregatorMsg,
     ) -> Result<T, SupervisorError> {
-        match self.actor.call(message, Some(CALL_TIMEOUT)).await {
-            Ok(CallResult::Success(reply)) => Ok(reply),
-            _ => Err(SupervisorError::NoAnswer("aggregator")),
-        }
+        answer(self.actor.call(message, Some(CALL_TIMEOUT)).await)
+    }
+}
+
+fn answer<T, E>(reply: Result<CallResult<T>, E>) -> Result<T, SupervisorError> {
+    match reply {
+        Ok(CallResult::Success(reply)) => Ok(reply),
+        _ => Err(SupervisorError::NoAnswer("aggregator")),
     }
 }
 
 /// How long what has been folded waits for more before all is written, where the last write took so long.
 fn patience(last_write_took: Duration) -> Duration {
     (last_write_took * WRITE_SHARE).min(LAG.saturating_sub(last_write_took))
+}
+
+/// How long the store rests after a write of cells: one that is slow is not written to all the time, nor one that refuses.
+fn rest(last_write_took: Duration, interval: Duration, refusals: u32) -> Duration {
+    match refusals {
+        0 if last_write_took < LAG => Duration::ZERO,
+        0 => interval,
+        refusals => interval.saturating_mul(1 << refusals.min(16)).min(LONGEST_BACK_OFF),
+    }
 }
 
 struct Aggregator;
@@ -165,13 +178,21 @@ struct AggregatorState {
     write_due: bool,
     writing: Option<Writing>,
     /// Who waits for everything to be written; one write each.
-    flushes: VecDeque<RpcReplyPort<Result<(), SupervisorError>>>,
+    flushes: VecDeque<Flushed>,
     /// Since when something has been folded that is not being written.
     stale_since: Option<Instant>,
-    last_write_begun: Option<Instant>,
-    last_write_took: Duration,
-    /// An entry could not be folded; every later flush says so.
+    last_write: Option<LastWrite>,
+    /// How long the last write of cells alone took.
+    cells_took: Duration,
+    /// How many writes the store has refused since it took one.
+    refusals: u32,
+    /// Gold is not what it should be; every later flush says so.
     failure: Option<String>,
+}
+
+struct LastWrite {
+    begun: Instant,
+    ended: Instant,
 }
 
 /// Gold on its way to the store, which neither entries nor readers wait for.
@@ -179,7 +200,7 @@ struct Writing {
     begun: Instant,
     /// Since when what it writes had been folded.
     stale_since: Option<Instant>,
-    flush: Option<RpcReplyPort<Result<(), SupervisorError>>>,
+    flush: Option<Flushed>,
 }
 
 impl Actor for Aggregator {
@@ -201,8 +222,9 @@ impl Actor for Aggregator {
             writing: None,
             flushes: VecDeque::new(),
             stale_since: None,
-            last_write_begun: None,
-            last_write_took: Duration::ZERO,
+            last_write: None,
+            cells_took: Duration::ZERO,
+            refusals: 0,
             failure: None,
         })
     }
@@ -214,78 +236,144 @@ impl Actor for Aggregator {
         state: &mut AggregatorState,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            AggregatorMsg::Register(job, silver, reply) => {
-                let _ = reply.send(state.register(job, silver));
-            }
-            AggregatorMsg::Adopt(collection, reply) => {
-                state.collections.insert(collection.silver().to_owned(), *collection);
-                let _ = reply.send(());
-            }
-            AggregatorMsg::Fold(entry) => {
-                if let Err(e) = state.fold(&entry) {
-                    tracing::error!(shard = %entry.plan.shard, error = %e, "cannot fold a ledger entry into gold");
-                    state.failure.get_or_insert(e.to_string());
-                }
-                state.write_soon(&myself);
-            }
-            AggregatorMsg::FoldAll(entries, reply) => {
-                let _ = reply.send(entries.iter().try_for_each(|entry| state.fold(entry)));
-                state.write_soon(&myself);
-            }
-            AggregatorMsg::Flush(reply) => match &state.failure {
-                Some(reason) => {
-                    let failure = SupervisorError::Document { what: "gold".to_owned(), reason: reason.clone() };
-                    let _ = reply.send(Err(failure));
-                }
-                None => {
-                    state.flushes.push_back(reply);
-                    state.write(&myself);
-                }
-            },
-            AggregatorMsg::Read { silver, view, reply } => {
-                let collection = state.collections.get(&silver);
-                let _ = reply.send(collection.and_then(|c| c.state.views().rows(&view, c.state.cells())));
-            }
-            AggregatorMsg::Write => {
-                state.write_due = false;
-                state.write(&myself);
-            }
-            AggregatorMsg::Written(written) => {
-                state.written(written);
-                if state.flushes.is_empty() {
-                    state.write_soon(&myself);
-                } else {
-                    state.write(&myself);
-                }
-            }
+            AggregatorMsg::Register(job, silver, reply) => drop(reply.send(state.on_register(job, silver))),
+            AggregatorMsg::Adopt(collection, reply) => state.on_adopt(&myself, *collection, reply),
+            AggregatorMsg::Fold(entry) => state.on_fold(&myself, &entry),
+            AggregatorMsg::FoldAll(entries, reply) => drop(reply.send(state.on_fold_all(&myself, &entries))),
+            AggregatorMsg::Flush(reply) => state.on_flush(&myself, reply),
+            AggregatorMsg::Read { silver, view, reply } => drop(reply.send(state.on_read(&silver, &view))),
+            AggregatorMsg::Write => state.on_write(&myself),
+            AggregatorMsg::Written(outcomes) => state.on_written(&myself, outcomes),
         }
         Ok(())
     }
 }
 
 impl AggregatorState {
-    fn register(&mut self, job: JobNumber, silver: String) -> Registered {
-        let Some(collection) = self.collections.get(&silver) else { return Registered::Unknown };
+    fn on_register(&mut self, job: JobNumber, silver: String) -> Option<u32> {
+        let from = self.collections.get(&silver)?.state.covered().prefix(job);
         self.silver_of.insert(job, silver);
-        Registered::From(collection.state.covered().prefix(job))
+        Some(from)
     }
 
-    fn fold(&mut self, entry: &LedgerEntry) -> Result<(), SupervisorError> {
-        let collection = self.silver_of.get(&entry.plan.shard.job).and_then(|s| self.collections.get_mut(s));
-        if collection.map_or(Ok(false), |collection| collection.state.fold(entry))? {
-            self.stale_since.get_or_insert_with(Instant::now);
+    /// What it has may be newer than what the last term has written.
+    fn on_adopt(&mut self, myself: &ActorRef<AggregatorMsg>, collection: Collection, reply: RpcReplyPort<()>) {
+        self.collections.entry(collection.silver().to_owned()).or_insert(collection);
+        let _ = reply.send(());
+        self.be_stale(myself);
+    }
+
+    fn on_fold(&mut self, myself: &ActorRef<AggregatorMsg>, entry: &LedgerEntry) {
+        match self.fold(entry) {
+            Ok(true) => self.be_stale(myself),
+            Ok(false) => {}
+            Err(error) => {
+                tracing::error!(shard = %entry.plan.shard, %error, "cannot fold a ledger entry into gold");
+                self.failure.get_or_insert(error.to_string());
+            }
+        }
+    }
+
+    fn on_fold_all(
+        &mut self,
+        myself: &ActorRef<AggregatorMsg>,
+        entries: &[LedgerEntry],
+    ) -> Result<(), SupervisorError> {
+        for entry in entries {
+            if self.fold(entry)? {
+                self.be_stale(myself);
+            }
         }
         Ok(())
+    }
+
+    fn on_flush(&mut self, myself: &ActorRef<AggregatorMsg>, reply: Flushed) {
+        if let Some(reason) = &self.failure {
+            let failure = SupervisorError::Document { what: "gold".to_owned(), reason: reason.clone() };
+            let _ = reply.send(Err(failure));
+            return;
+        }
+        self.flushes.push_back(reply);
+        self.write(myself);
+    }
+
+    fn on_read(&self, silver: &str, view: &str) -> Option<Vec<GoldRow>> {
+        let state = &self.collections.get(silver)?.state;
+        state.views().rows(view, state.cells())
+    }
+
+    fn on_write(&mut self, myself: &ActorRef<AggregatorMsg>) {
+        self.write_due = false;
+        self.write(myself);
+    }
+
+    fn on_written(&mut self, myself: &ActorRef<AggregatorMsg>, outcomes: Outcomes) {
+        let Some(Writing { begun, stale_since, flush }) = self.writing.take() else { return };
+        let mut result = Ok(());
+        for (silver, outcome) in outcomes {
+            let written = match outcome {
+                Ok(written) => self.collections.get_mut(&silver).map_or(Ok(()), |c| c.written(written)),
+                // How far it came nobody knows, so nothing can follow on it.
+                Err(panic) => {
+                    self.collections.remove(&silver);
+                    self.failure.get_or_insert(format!("writing {silver} went wrong: {panic}"));
+                    Err(SupervisorError::Document { what: format!("gold of {silver}"), reason: panic.to_string() })
+                }
+            };
+            result = result.and(written);
+        }
+        let ended = Instant::now();
+        self.last_write = Some(LastWrite { begun, ended });
+        match &result {
+            Ok(()) => {
+                self.refusals = 0;
+                if flush.is_none() {
+                    self.cells_took = ended - begun;
+                }
+                if let Some(since) = stale_since {
+                    metrics::histogram!("ensemble_gold_lag_seconds").record(ended - since);
+                }
+            }
+            Err(error) => {
+                self.refusals += 1;
+                tracing::error!(%error, refusals = self.refusals, "cannot write gold");
+                self.stale_since = stale_since.or(Some(begun));
+            }
+        }
+        if let Some(flush) = flush {
+            let _ = flush.send(result);
+        }
+        if self.flushes.is_empty() {
+            self.write_soon(myself);
+        } else {
+            self.write(myself);
+        }
+    }
+
+    /// Whether the entry was not in yet.
+    fn fold(&mut self, entry: &LedgerEntry) -> Result<bool, SupervisorError> {
+        let collection = self.silver_of.get(&entry.plan.shard.job).and_then(|s| self.collections.get_mut(s));
+        Ok(collection.map_or(Ok(false), |collection| collection.state.fold(entry))?)
+    }
+
+    /// Something is there that is not written.
+    fn be_stale(&mut self, myself: &ActorRef<AggregatorMsg>) {
+        self.stale_since.get_or_insert_with(Instant::now);
+        self.write_soon(myself);
     }
 
     /// Sees to it that what has been folded is written, a little later, with what comes until then.
     fn write_soon(&mut self, myself: &ActorRef<AggregatorMsg>) {
         let Some(stale_since) = self.stale_since else { return };
-        if self.writing.is_none() && !std::mem::replace(&mut self.write_due, true) {
-            let wanted = stale_since + patience(self.last_write_took);
-            let at = self.last_write_begun.map_or(wanted, |begun| wanted.max(begun + self.flush_interval));
-            drop(myself.send_after(at.saturating_duration_since(Instant::now()), || AggregatorMsg::Write));
+        if self.writing.is_some() || std::mem::replace(&mut self.write_due, true) {
+            return;
         }
+        let mut at = stale_since + patience(self.cells_took);
+        if let Some(LastWrite { begun, ended }) = self.last_write {
+            let rested = ended + rest(self.cells_took, self.flush_interval, self.refusals);
+            at = at.max(begun + self.flush_interval).max(rested);
+        }
+        drop(myself.send_after(at.saturating_duration_since(Instant::now()), || AggregatorMsg::Write));
     }
 
     /// Begins to write what has changed; for whoever waits for it, with a checkpoint. One write is under way at a time.
@@ -293,63 +381,31 @@ impl AggregatorState {
         if self.writing.is_some() {
             return;
         }
-        // Who waits no more has asked again, if need be.
-        self.flushes.retain(|flush| !flush.is_closed());
         let flush = self.flushes.pop_front();
-        let mut drafts = Vec::new();
+        let mut tasks = Vec::new();
         for (silver, collection) in &mut self.collections {
             let draft = collection.draft(&self.office, flush.is_some());
             if !draft.is_empty() {
-                drafts.push((silver.clone(), draft));
+                let office = self.office.clone();
+                tasks.push((silver.clone(), tokio::spawn(async move { draft.write(&office).await })));
             }
         }
         let stale_since = self.stale_since.take();
-        if drafts.is_empty() && flush.is_none() {
+        if tasks.is_empty() && flush.is_none() {
             return;
         }
-        let writes = drafts.into_iter().map(|(silver, draft)| {
-            let office = self.office.clone();
-            async move { (silver, draft.write(&office).await) }
-        });
-        let writes = tokio::spawn(join_all(writes));
+        self.writing = Some(Writing { begun: Instant::now(), stale_since, flush });
         let myself = myself.clone();
         tokio::spawn(async move {
+            let mut outcomes = Vec::with_capacity(tasks.len());
+            for (silver, task) in tasks {
+                outcomes.push((silver, task.await));
+            }
             // An aggregator that has ended has flushed, or its successor writes every cell again.
-            let _ = myself.cast(AggregatorMsg::Written(writes.await));
+            let _ = myself.cast(AggregatorMsg::Written(outcomes));
         });
-        let begun = Instant::now();
-        self.last_write_begun = Some(begun);
-        self.writing = Some(Writing { begun, stale_since, flush });
-    }
-
-    /// Takes note of what became of a write.
-    fn written(&mut self, written: Result<Vec<(String, Written)>, JoinError>) {
-        let Some(Writing { begun, stale_since, flush }) = self.writing.take() else { return };
-        self.last_write_took = begun.elapsed();
-        let mut result = Ok(());
-        match written {
-            Ok(written) => {
-                for (silver, written) in written {
-                    let written = self.collections.get_mut(&silver).map_or(Ok(()), |c| c.written(written));
-                    result = result.and(written);
-                }
-            }
-            // Its drafts are no longer told of, so they are written again.
-            Err(e) => result = Err(SupervisorError::Document { what: "gold".to_owned(), reason: e.to_string() }),
-        }
-        match &result {
-            Ok(()) => {
-                if let Some(since) = stale_since {
-                    metrics::histogram!("ensemble_gold_lag_seconds").record(since.elapsed());
-                }
-            }
-            Err(error) => {
-                tracing::error!(%error, "cannot write gold");
-                self.stale_since = stale_since.or(self.stale_since);
-            }
-        }
-        if let Some(flush) = flush {
-            let _ = flush.send(result);
-        }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -73,7 +73,7 @@ fn chunk_id(silver: &str, number: u64, chunk: u32) -> String {
 
 /// The head of the checkpoint that is current.
 #[derive(Debug, Clone)]
-struct CurrentHead {
+pub struct CurrentHead {
     stamp: Stamp,
     head: Head,
 }
@@ -153,15 +153,20 @@ impl Collection {
     ///
     /// # Errors
     /// Those of [`Draft::write`].
-    pub fn written(&mut self, Written { head, result }: Written) -> Result<(), SupervisorError> {
-        if let Some(head) = head {
-            self.current = head;
-        }
+    pub fn written(&mut self, written: Result<Option<CurrentHead>, SupervisorError>) -> Result<(), SupervisorError> {
         let unwritten = std::mem::take(&mut self.unwritten);
-        if result.is_err() {
-            self.state.put_back(unwritten);
+        match written {
+            Ok(head) => {
+                if let Some(head) = head {
+                    self.current = head;
+                }
+                Ok(())
+            }
+            Err(e) => {
+                self.state.put_back(unwritten);
+                Err(e)
+            }
         }
-        result
     }
 }
 
@@ -182,35 +187,28 @@ struct Checkpoint {
     replaced: CurrentHead,
 }
 
-/// What became of a draft.
-#[derive(Debug)]
-pub struct Written {
-    /// The checkpoint that is current now, where the draft had one.
-    head: Option<CurrentHead>,
-    result: Result<(), SupervisorError>,
-}
-
 impl Draft {
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
         self.cells.is_empty() && self.checkpoint.is_none()
     }
 
-    /// Writes the cells, and then the checkpoint, in which those that are gone are no more. It may fail with some cells
-    /// written, also with the checkpoint made current.
-    pub async fn write(self, office: &Office) -> Written {
-        let mut head = None;
-        let result = self.write_and_tell(office, &mut head).await;
-        Written { head, result }
-    }
-
-    async fn write_and_tell(self, office: &Office, head: &mut Option<CurrentHead>) -> Result<(), SupervisorError> {
+    /// Writes the cells, and then the checkpoint, in which those that are gone are no more. The checkpoint's head, where
+    /// there is one, is current then.
+    ///
+    /// # Errors
+    /// Those of the store, and some cells may have been written; [`SupervisorError::Deposed`] where another supervisor is
+    /// in office.
+    pub async fn write(self, office: &Office) -> Result<Option<CurrentHead>, SupervisorError> {
         if !self.cells.is_empty() {
             office.store().write_cells(self.cells).await?;
         }
-        let Some(checkpoint) = self.checkpoint else { return Ok(()) };
-        *head = Some(checkpoint.write(office).await?);
-        delete_chunks(office, &checkpoint.silver, &checkpoint.replaced.head).await
+        let Some(checkpoint) = self.checkpoint else { return Ok(None) };
+        let current = checkpoint.write(office).await?;
+        if let Err(error) = delete_chunks(office, &checkpoint.silver, &checkpoint.replaced.head).await {
+            tracing::warn!(silver = checkpoint.silver, %error, "an old checkpoint of gold cannot be deleted; it only takes room");
+        }
+        Ok(Some(current))
     }
 }
 

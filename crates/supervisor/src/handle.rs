@@ -18,6 +18,9 @@ use crate::{
 /// How long a call to the supervisor may take: it may be reading the ledger of a large job.
 const CALL_TIMEOUT: Duration = Duration::from_secs(600);
 
+/// How long the end of a supervisor waits for gold to be written.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(120);
+
 /// The bounds of a supervisor.
 #[derive(Debug, Clone)]
 pub struct SupervisorOptions {
@@ -255,7 +258,9 @@ impl SupervisorHandle {
     /// Those of the store.
     pub async fn shutdown(self) -> Result<(), SupervisorError> {
         let _ = self.actor.cast(SupervisorMsg::Drain);
-        let flushed = self.aggregator.flush().await;
+        // What the store does not take now is in the ledger.
+        let late = |_| Err(SupervisorError::NoAnswer("aggregator"));
+        let flushed = tokio::time::timeout(FLUSH_TIMEOUT, self.aggregator.flush()).await.unwrap_or_else(late);
         self.aggregator.stop();
         self.actor.stop(None);
         flushed

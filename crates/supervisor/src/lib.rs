@@ -18,6 +18,8 @@ mod ledger;
 mod office;
 mod planner;
 mod record;
+#[cfg(test)]
+mod samples;
 mod service;
 mod session;
 mod status;
@@ -29,7 +31,7 @@ mod uploads;
 
 pub use aggregator::AggregatorHandle;
 pub use aside::{Aside, give_up};
-pub use collection::{Collection, Draft, Written, load_gold};
+pub use collection::{Collection, CurrentHead, Draft, load_gold};
 pub use contracts::{KnownContract, find_contract, known_contracts};
 pub use error::SupervisorError;
 pub use explain::{

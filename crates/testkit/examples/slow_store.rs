@@ -1,5 +1,5 @@
-//! A MongoDB server whose writes take their time: what `benches/scaling.py` holds workers against. Every `insert`, `update`,
-//! `delete` and `findAndModify` is answered so much later; everything else at once.
+//! A MongoDB server whose writes take their time: what `benches/cluster.py` holds workers against. Every `insert`, `update`,
+//! `delete`, `findAndModify` and `bulkWrite` is answered so much later; everything else at once.
 //!
 //! ```text
 //! slow_store URI MILLISECONDS     prints the URI to use instead; ends with its standard input

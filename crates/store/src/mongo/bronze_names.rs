@@ -37,8 +37,12 @@ impl BronzeNames {
     /// # Errors
     /// Those of [`Server::find`].
     pub(super) async fn of(&self, server: &Server, job: JobNumber) -> Result<Arc<str>> {
+        Ok(self.find(server, job).await?.unwrap_or_else(|| Arc::clone(&self.default)))
+    }
+
+    async fn find(&self, server: &Server, job: JobNumber) -> Result<Option<Arc<str>>> {
         if let Some(known) = self.known.read().unwrap_or_else(PoisonError::into_inner).get(&job) {
-            return Ok(Arc::clone(known));
+            return Ok(Some(Arc::clone(known)));
         }
         let id = id(job);
         let found = server.find("read where bronze is", &self.names.bronze_names, Query::id(&id), |found| {
@@ -46,12 +50,12 @@ impl BronzeNames {
             name.map_err(|e| corrupt("the bronze collection of job", &id, e))
         });
         // Not remembered: it may be declared yet.
-        let Some(name) = found.await?.pop() else { return Ok(Arc::clone(&self.default)) };
+        let Some(name) = found.await?.pop() else { return Ok(None) };
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= REMEMBERED {
             known.clear();
         }
-        Ok(Arc::clone(known.entry(job).or_insert(name)))
+        Ok(Some(Arc::clone(known.entry(job).or_insert(name))))
     }
 
     /// Declares where a job's bronze is to be, unless that is known.
@@ -66,7 +70,8 @@ impl BronzeNames {
         job: JobNumber,
         bronze: &str,
     ) -> Result<()> {
-        if bronze != &*self.default {
+        let is_declared = self.find(server, job).await?.is_some();
+        if !is_declared && bronze != &*self.default {
             if self.names.is_taken(bronze) || !is_collection_name(bronze) {
                 return Err(wrong(bronze, "has a name that this store needs itself or that MongoDB does not take"));
             }

@@ -10,7 +10,7 @@
 //! | each gold view by its name | cell: its accumulators, and `row` (or `rows`) as readers see it | key in hex digits |
 //! | `ensemble_spool` | shard of a source that cannot be read twice | shard |
 //! | `ensemble_silver` | silver collection: its columns; and bronze collection, so that none is both | its name |
-//! | `ensemble_bronze` | job whose bronze is in a collection that its contract names: that name | job |
+//! | `ensemble_bronze` | job: the collection that its bronze is in | job |
 //! | `ensemble_store` | the store's format | `store` |
 //! | `….parts` | part of what is too large for one document | shard, digest, number |
 //!

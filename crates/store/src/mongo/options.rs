@@ -11,7 +11,8 @@ const MAX_BATCH_BYTES: usize = 15 << 20;
 /// names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MongoCollections {
-    /// Decision records with the shards' bytes, of jobs whose contracts name this collection or none.
+    /// Decision records with the shards' bytes, of jobs whose contracts name this collection, and of those that have
+    /// not been declared.
     pub bronze: String,
     /// Rejected rows.
     pub rejected: String,

@@ -72,7 +72,7 @@ async fn what_is_not_written_is_in_the_next_draft() {
     let draft = collection.draft(&office, false);
     assert!(!draft.is_empty());
     drop(draft);
-    collection.written(Written { head: None, result: Err(SupervisorError::NoAnswer("store")) }).unwrap_err();
+    collection.written(Err(SupervisorError::NoAnswer("store"))).unwrap_err();
 
     let draft = collection.draft(&office, false);
     collection.written(draft.write(&office).await).unwrap();

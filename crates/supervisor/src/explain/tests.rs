@@ -1,13 +1,12 @@
 use std::sync::Arc;
 
-use ensemble_sources::csv::{Dialect, Preamble};
 use ensemble_store::{
-    Claim, Decision, DecisionRecord, Document, DocumentKind, EmbeddedOptions, EmbeddedStore, Epoch, Insert, JobNumber,
-    LedgerEntry, NewClaim, Position, Rank, Replacement, ShardId, ShardKind, ShardPlan, SilverDoc, Stamp, Store,
+    Claim, Decision, DecisionRecord, EmbeddedOptions, EmbeddedStore, Insert, JobNumber, LedgerEntry, NewClaim,
+    Position, Rank, Replacement, ShardId, ShardKind, ShardPlan, SilverDoc, Store,
 };
 
 use super::*;
-use crate::{JobRecord, JobState, PinnedContract, PinnedFile, Source};
+use crate::{JobRecord, JobState, samples};
 
 const CONTRACT: &str = "name = \"t\"\nkey = \"id\"\nkeep = \"first\"\nsilver = \"t\"\nbronze = \"t_raw\"\n\n[columns]\n\
                         id = { type = \"string\", required = true }\n";
@@ -24,36 +23,8 @@ impl Layers {
     async fn new(state: JobState) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = EmbeddedStore::open(dir.path(), EmbeddedOptions::default()).unwrap();
-        let header = vec!["id".to_owned()];
-        let preamble = Preamble { dialect: Dialect { delimiter: b',' }, header, header_bytes: 3, next_line: 2 };
-        let file = PinnedFile { name: "in.csv".to_owned(), file: None, upload: None, preamble, ignored: Vec::new() };
-        let contract = PinnedContract {
-            name: "t".to_owned(),
-            silver: "t".to_owned(),
-            text: CONTRACT.to_owned(),
-            hash: String::new(),
-            engine_version: ensemble_contract::ENGINE_VERSION,
-        };
-        let job = JobRecord {
-            id: ID.parse().unwrap(),
-            number: JobNumber(1),
-            state,
-            ending: None,
-            contract,
-            source: Source::StandardInput(file),
-            shard_bytes: 1024,
-            record_limit_bytes: 1024,
-            weight: 1,
-            observed_at_us: 1,
-            created_at_us: 1,
-            ended_at_us: None,
-            active_us: 0,
-            leased_below: 64,
-            totals: None,
-        };
-        let stamp = Stamp { epoch: Epoch(1), version: 1 };
-        let document = Document { id: ID.to_owned(), stamp, body: serde_json::to_vec(&job).unwrap().into() };
-        assert!(store.write_document(DocumentKind::Job, None, &document).await.unwrap());
+        let job = JobRecord { state, ..samples::job(ID.parse().unwrap(), 1, CONTRACT) };
+        samples::put(&*store, &job).await;
         let mut next = ShardPlan::unknown(ShardId { job: JobNumber(1), number: 0 });
         (next.first_line, next.next_line, next.kind, next.header_bytes) = (1, 1, ShardKind::Records, 3);
         Self { store, next, _dir: dir }

@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 
 use super::{Covered, GoldState};
 
-const CONTRACT: &str = r#"
+pub(crate) const CONTRACT: &str = r#"
 name = "songs"
 key = "id"
 

@@ -68,7 +68,7 @@ impl JobActorState {
                 Some(Ending::Cancelled) => JobState::Cancelled,
             };
             // Gold first: a job that has ended is wholly in it.
-            self.flush_gold().await?;
+            self.aggregator.flush().await?;
             self.record.ended_at_us = Some(self.clock.now_us());
             self.record.totals = Some(self.table.totals().clone());
             if self.record.state == JobState::Queued {
@@ -79,21 +79,11 @@ impl JobActorState {
             self.events.job_ended(self.record.id).await?;
             self.be_over();
         } else if self.interrupted && self.table.leased() == 0 {
-            self.flush_gold().await?;
+            self.aggregator.flush().await?;
             self.write_record().await?;
             self.be_over();
         }
         Ok(())
-    }
-
-    /// An aggregator that does not answer because it waits for the store is waited for.
-    async fn flush_gold(&self) -> Result<(), SupervisorError> {
-        loop {
-            match self.aggregator.flush().await {
-                Err(SupervisorError::NoAnswer(_)) if self.patience.stalled().borrow().is_some() => {}
-                flushed => return flushed,
-            }
-        }
     }
 
     fn be_over(&mut self) {

@@ -1,7 +1,7 @@
 //! `GoldService`: views out of what is settled.
 
 use std::{
-    collections::{BTreeMap, btree_map::Entry},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     sync::Arc,
     time::Duration,
 };
@@ -17,7 +17,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, async_trait};
 
 use super::{Answers, Desk, lock, refused};
-use crate::{JobRecord, SupervisorError, list_jobs, load_gold};
+use crate::{GoldState, JobRecord, SupervisorError, list_jobs, load_gold};
 
 /// How often a watcher hears of a view.
 const WATCH_INTERVAL: Duration = Duration::from_millis(250);
@@ -97,44 +97,74 @@ impl Desk {
     }
 
     async fn view(&self, request: &v1::ReadViewRequest) -> Result<v1::ReadViewResponse, Status> {
-        let (mut found, mut known) = (Vec::new(), Vec::new());
-        for job in self.collections().await? {
-            if request.silver.is_empty() || request.silver == job.contract.silver {
-                let views = views_of(&job)?;
-                known.extend(views.names().map(str::to_owned));
-                if views.names().any(|name| name == request.view) {
-                    found.push((job, views));
-                }
+        let collections = self.collections().await?;
+        let is_wanted = |job: &&Arc<JobRecord>| request.silver.is_empty() || request.silver == job.contract.silver;
+        let (mut found, mut known) = (None, BTreeSet::new());
+        for job in collections.iter().filter(is_wanted) {
+            let views = views_of(job)?;
+            known.extend(views.names().map(str::to_owned));
+            let is_later = found.as_ref().is_none_or(|(other, _): &(&Arc<JobRecord>, Views)| other.number < job.number);
+            if is_later && views.names().any(|name| name == request.view) {
+                found = Some((job, views));
             }
         }
-        let Some((job, views)) = found.into_iter().max_by_key(|(job, _)| job.number) else {
-            let meant = did_you_mean(&request.view, known.iter().map(String::as_str));
-            let message = match known.as_slice() {
-                [] => format!("there is no view {:?}, since there is no job yet", request.view),
-                known => format!("there is no view {:?}{meant} There is: {}", request.view, known.join(", ")),
-            };
-            return Err(Refusal::NotFound.status(message));
-        };
-        let silver = &job.contract.silver;
-        let rows = match self.term().ok() {
-            // What the aggregator has in memory is newest.
-            Some(term) => term.supervisor.gold(silver, &request.view).await.map_err(refused)?,
-            None => None,
-        };
-        let rows = match rows {
-            Some(rows) => rows,
-            None => {
-                let gold =
-                    load_gold(&*self.store, silver, views.clone(), &self.jobs().await?).await.map_err(refused)?;
-                views.rows(&request.view, gold.cells()).unwrap_or_default()
-            }
-        };
+        let Some((job, views)) = found else { return Err(no_view(request, &collections, &known)) };
+        let rows = self.rows(job, &views, &request.view).await?;
         let limit = if request.limit == 0 { usize::MAX } else { request.limit as usize };
         Ok(v1::ReadViewResponse {
             columns: columns(&views.columns(&request.view)),
             rows: rows.iter().take(limit).map(row).collect(),
         })
     }
+
+    /// The rows of a view. What the aggregator has is newest. It knows the collections that jobs of its term fill; what the
+    /// others have stays as it is, so the first reader reads it for all.
+    async fn rows(&self, job: &JobRecord, views: &Views, view: &str) -> Result<Vec<GoldRow>, Status> {
+        let silver = &job.contract.silver;
+        let term = self.term.borrow().clone();
+        let Some(term) = term else {
+            let gold = self.load_gold(silver, views).await?;
+            return Ok(views.rows(view, gold.cells()).unwrap_or_default());
+        };
+        if let Some(rows) = term.supervisor.gold(silver, view).await.map_err(refused)? {
+            return Ok(rows);
+        }
+        let mut resting = term.resting.lock().await;
+        let gold = match resting.get(silver) {
+            Some(gold) => Arc::clone(gold),
+            None => {
+                let gold = Arc::new(self.load_gold(silver, views).await?);
+                // A job may have begun to fill the collection meanwhile; then the aggregator answers from now on.
+                resting.insert(silver.clone(), Arc::clone(&gold));
+                gold
+            }
+        };
+        drop(resting);
+        Ok(views.rows(view, gold.cells()).unwrap_or_default())
+    }
+
+    async fn load_gold(&self, silver: &str, views: &Views) -> Result<GoldState, Status> {
+        load_gold(&*self.store, silver, views.clone(), &self.jobs().await?).await.map_err(refused)
+    }
+}
+
+/// The error of asking for a view that is not there.
+fn no_view(request: &v1::ReadViewRequest, collections: &[Arc<JobRecord>], known: &BTreeSet<String>) -> Status {
+    let v1::ReadViewRequest { view, silver, .. } = request;
+    let names: Vec<&str> = collections.iter().map(|job| job.contract.silver.as_str()).collect();
+    let message = if names.is_empty() {
+        format!("there is no view {view:?}, since there is no job yet")
+    } else if !silver.is_empty() && !names.contains(&silver.as_str()) {
+        let meant = did_you_mean(silver, names.iter().copied());
+        format!("there is no silver collection {silver:?}{meant} There is: {}", names.join(", "))
+    } else if known.is_empty() {
+        format!("there is no view {view:?}: the contract has none")
+    } else {
+        let meant = did_you_mean(view, known.iter().map(String::as_str));
+        let known: Vec<&str> = known.iter().map(String::as_str).collect();
+        format!("there is no view {view:?}{meant} There is: {}", known.join(", "))
+    };
+    Refusal::NotFound.status(message)
 }
 
 /// The silver collections of a store.

@@ -42,7 +42,7 @@ use tonic::{
 use tonic_health::server::HealthReporter;
 
 use self::gold::Collections;
-use crate::{JobHandle, JobState, SupervisorError, SupervisorHandle, list_jobs};
+use crate::{GoldState, JobHandle, JobState, SupervisorError, SupervisorHandle, list_jobs};
 
 /// The largest message that a client may send.
 const CLIENT_MESSAGE_BYTES: usize = 4 << 20;
@@ -83,8 +83,10 @@ struct InOffice {
     supervisor: SupervisorHandle,
     /// The jobs that are being worked on.
     jobs: Mutex<HashMap<JobId, JobHandle>>,
-    /// What is in the store: nobody else submits jobs.
+    /// Those of the jobs in the store: nobody else submits any.
     collections: Mutex<Collections>,
+    /// The gold of collections that no job of this term has filled, once somebody has asked for it.
+    resting: tokio::sync::Mutex<HashMap<String, Arc<GoldState>>>,
     /// One job is submitted at a time.
     submitting: tokio::sync::Mutex<()>,
     /// Rejected rows are copied for one job at a time.
@@ -106,6 +108,7 @@ impl Desk {
             supervisor,
             jobs: Mutex::default(),
             collections: Mutex::default(),
+            resting: tokio::sync::Mutex::default(),
             submitting: tokio::sync::Mutex::default(),
             replaying: tokio::sync::Mutex::default(),
         });

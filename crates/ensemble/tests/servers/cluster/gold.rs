@@ -38,9 +38,10 @@ async fn gold_is_read_while_it_cannot_be_written() {
         cluster.place.json("run --store undisturbed tracks.csv");
         let all = rows(&cluster, "--store undisturbed");
         let mut client = cluster.submit(&public);
+        cluster.wait_for_the_middle(&mut client, 0);
         // To the last one, while the job waits to end until its gold is written.
         poll("every row is in gold", || rows(&cluster, &format!("--server {public}")) == all);
-        assert!(store.fired_of(FaultKind::DelayRequest) > 0, "gold is being written");
+        poll("a write of gold is held back", || store.fired_of(FaultKind::DelayRequest) > 0);
         assert!(client.is_running());
 
         store.clear();
