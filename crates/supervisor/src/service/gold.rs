@@ -213,3 +213,52 @@ fn row(row: &GoldRow) -> v1::Row {
     };
     v1::Row { values: row.values().iter().map(value).collect() }
 }
+
+#[cfg(test)]
+mod tests {
+    use ensemble_store::JobId;
+
+    use super::*;
+    use crate::{gold_state::tests::CONTRACT, samples};
+
+    #[test]
+    fn the_latest_job_says_what_a_collection_is() {
+        let job = |number, silver: &str| {
+            let contract = CONTRACT.replace("key = \"id\"", &format!("key = \"id\"\nsilver = {silver:?}"));
+            Arc::new(samples::job(JobId(uuid::Uuid::nil()), number, &contract))
+        };
+        let mut collections = Collections::default();
+        for (number, silver) in [(2, "b"), (1, "b"), (3, "a"), (4, "a")] {
+            collections.note(job(number, silver));
+        }
+        let latest = collections.latest();
+        let latest: Vec<_> = latest.iter().map(|job| (job.contract.silver.as_str(), job.number.0)).collect();
+        assert_eq!(latest, [("a", 4), ("b", 2)]);
+    }
+
+    #[test]
+    fn a_view_that_is_not_there_is_told_apart_from_a_collection_that_is_not() {
+        let songs = [Arc::new(samples::job(JobId(uuid::Uuid::nil()), 1, CONTRACT))];
+        let known: BTreeSet<String> = ["by_genre", "pairs"].map(str::to_owned).into();
+        let ask = |view: &str, silver: &str| v1::ReadViewRequest { view: view.into(), silver: silver.into(), limit: 0 };
+        for (request, collections, known, message) in [
+            (ask("x", ""), &[][..], BTreeSet::new(), "there is no view \"x\", since there is no job yet"),
+            (
+                ask("by_gnere", ""),
+                &songs[..],
+                known,
+                "there is no view \"by_gnere\"; did you mean \"by_genre\"? There is: by_genre, pairs",
+            ),
+            (
+                ask("by_genre", "movies"),
+                &songs[..],
+                BTreeSet::new(),
+                "there is no silver collection \"movies\". There is: songs",
+            ),
+            (ask("x", "songs"), &songs[..], BTreeSet::new(), "there is no view \"x\": the contract has none"),
+        ] {
+            let status = no_view(&request, collections, &known);
+            assert_eq!((status.code(), status.message()), (tonic::Code::NotFound, message));
+        }
+    }
+}

@@ -71,3 +71,20 @@ async fn gold_is_read_while_the_store_is_away() {
         cluster.assert_ended_well(&mut client);
     });
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn gold_that_no_job_fills_any_more_is_read_once_and_told_from_then_on() {
+    let (cluster, store) = behind_a_proxy().await;
+    block_in_place(|| {
+        cluster.place.json(&format!("run tracks.csv {}", cluster.options));
+        let supervisor = cluster.supervisor();
+        let server = format!("--server {}", http(&supervisor.addresses[0]));
+        let all = rows(&cluster, &server);
+        assert!(all > 0);
+        store.set_gate(Gate::Refuse);
+        store.cut();
+        poll("the store is away", || store.fired_of(FaultKind::Refused) > 0);
+        assert_eq!(rows(&cluster, &server), all);
+        store.set_gate(Gate::Open);
+    });
+}
