@@ -26,7 +26,11 @@ kill_server() {
     case $1 in
         mongodb)
             # One that has ended by itself is a fault as well; why is worth knowing.
-            kill -9 "$(cat "$mongodb/pid")" 2>/dev/null || { echo "mongodb had ended:" >&2; tail -n 5 "$mongodb/log" >&2; }
+            local pid n
+            pid=$(cat "$mongodb/pid")
+            kill -9 "$pid" 2>/dev/null || { echo "mongodb had ended:" >&2; tail -n 5 "$mongodb/log" >&2; }
+            # On a busy machine a process takes a while to die, and has its files locked until then.
+            for ((n = 0; n < 200; n++)); do kill -0 "$pid" 2>/dev/null || break; sleep 0.05; done
             BACKEND=h2 "$here/mongodb-up.sh" "$mongodb" "$mongodb_port" >/dev/null
             ;;
         kafka)
