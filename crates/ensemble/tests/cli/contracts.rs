@@ -26,7 +26,7 @@ fn a_contract_is_checked_listed_and_printed() {
     let text = place.run("contract get tracks");
     text.says(0, "name = \"tracks\"");
     place.run("contract get trakcs").says(2, "did you mean \"tracks\"?");
-    place.run("contract get things").says(2, "built in: tracks");
+    place.run("contract get things").says(2, "Built in: tracks");
 
     // What a job was submitted under is known to its store.
     place.write("in.csv", "id,name,score\n1,a,5\n");

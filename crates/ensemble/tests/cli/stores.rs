@@ -93,7 +93,7 @@ fn names_that_a_store_does_not_have_are_told_with_those_that_it_has() {
     place
         .run("gold by_scor --store s")
         .says(2, "there is no view \"by_scor\"; did you mean \"by_score\"? The store has: by_score");
-    place.run("export gold:x --store s --to x.csv").says(2, "there is no view \"x\" The store has: by_score");
+    place.run("export gold:x --store s --to x.csv").says(2, "there is no view \"x\". The store has: by_score");
     place.run("export silver:thing --store s --to x.csv").says(2, "did you mean \"things\"?");
     place.run("export bronze --store s --to x.csv").says(2, "cannot export \"bronze\"; name silver, silver:COLLECTION");
     for command in ["jobs get", "jobs pause", "jobs resume", "jobs cancel", "rejects", "verify"] {
