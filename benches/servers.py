@@ -27,9 +27,7 @@ import time
 
 import pymongo
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-RELEASE = os.path.join(os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target")), "release")
-ENSEMBLE = os.path.join(RELEASE, "ensemble")
+from common import ENSEMBLE, RELEASE, ROOT, generate, with_database
 
 
 def timed(command):
@@ -49,13 +47,9 @@ class Bench:
         self.ensemble("none", self.source)
 
     def ensemble(self, events, database):
-        command = [ENSEMBLE, "run", "--store", self.uri_of(database), "--events", events, "--output", "json", self.path]
-        return self.args.rows / json.loads(timed(command)[1])["seconds"]
-
-    def uri_of(self, database):
-        address, _, options = self.args.uri.partition("?")
-        scheme, _, rest = address.partition("://")
-        return f"{scheme}://{rest.split('/')[0]}/{database}" + (f"?{options}" if options else "")
+        place = ["--store", with_database(self.args.uri, database), "--events", events]
+        done = timed([ENSEMBLE, "run", *place, "--output", "json", self.path])[1]
+        return self.args.rows / json.loads(done)["seconds"]
 
     def with_events(self, database):
         return self.ensemble(f"kafka://{self.args.brokers}/{database}", database)
@@ -107,8 +101,7 @@ def main():
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         path = os.path.join(scratch, "tracks.csv")
-        with open(path, "wb") as out:
-            subprocess.run([ENSEMBLE, "generate", "--rows", str(args.rows)], stdout=out, check=True)
+        generate(path, "--rows", str(args.rows))
         rates = Bench(args, path).rounds()
     print(f"{args.rows} rows, {args.runs} rounds\n\n| | rows/s, median | range |\n|---|---|---|")
     for kind, each in rates.items():

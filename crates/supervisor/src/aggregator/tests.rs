@@ -5,7 +5,10 @@ use ensemble_store::{GoldCell, Insert, JobId, ShardId, ShardPlan, Store};
 use ensemble_testkit::sim_store::{Broken, Random, SimStore, Weather};
 use futures::future::join_all;
 
-use super::*;
+use super::{
+    actor::{patience, rest},
+    *,
+};
 use crate::{
     gold_state::tests::{CONTRACT, folded, views},
     load_gold, samples,
