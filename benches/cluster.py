@@ -11,6 +11,7 @@ scaling   one worker against eight on a store that takes 50 ms for every write c
 gold      how long after a shard's commit its rows are in the gold that the supervisor serves, and in the store's, while
           two workers load. A commit's time is what its ledger entry says, which is just before the entry is written.
 upload    one row that is uploaded, submitted and read back from gold, on an embedded store and an idle machine.
+memory    the most resident memory of a supervisor and of two workers while they load N rows, and ten times as many.
 """
 
 import argparse
@@ -32,9 +33,8 @@ import grpc_tools
 import pymongo
 from grpc_tools import protoc
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-RELEASE = os.path.join(os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target")), "release")
-ENSEMBLE = os.path.join(RELEASE, "ensemble")
+from common import ENSEMBLE, RELEASE, ROOT, generate, with_database
+
 SLOW_STORE = os.path.join(RELEASE, "examples/slow_store")
 PUBLIC, WORKERS, HTTP = "127.0.0.1:7870", "127.0.0.1:7871", "127.0.0.1:7872"
 VIEW = "analytics_yearly_trends"
@@ -46,9 +46,7 @@ class Place:
     def __init__(self, args):
         self.name = f"bench_{uuid.uuid4().hex[:12]}"
         self.client = pymongo.MongoClient(args.uri)
-        address, _, options = args.uri.partition("?")
-        scheme, _, rest = address.partition("://")
-        self.uri = f"{scheme}://{rest.split('/')[0]}/{self.name}" + (f"?{options}" if options else "")
+        self.uri = with_database(args.uri, self.name)
         self.events = f"kafka://{args.brokers}/{self.name}"
 
     def options(self, uri=None):
@@ -75,7 +73,7 @@ def running(command, **settings):
         else:
             sys.exit(f"{command} has ended:\n{''.join(said)}")
         threading.Thread(target=process.stderr.read, daemon=True).start()
-        yield
+        yield process
     finally:
         process.terminate()
         process.wait(60)
@@ -99,11 +97,6 @@ def job(command):
 
 def submit(path, *options):
     return job([ENSEMBLE, "submit", "csv", path, "--server", f"http://{PUBLIC}", "--wait", "--output", "json", *options])
-
-
-def generate(path, *options):
-    with open(path, "wb") as out:
-        subprocess.run([ENSEMBLE, "generate", *options], stdout=out, check=True)
 
 
 def quantile(values, q):
@@ -274,8 +267,40 @@ def upload(args, scratch):
     print(f"{len(took)} uploads of one row: median {1e3 * statistics.median(took):.0f} ms, most {1e3 * max(took):.0f} ms")
 
 
+def resident(process):
+    """Its memory in MiB."""
+    with open(f"/proc/{process.pid}/statm", encoding="ascii") as statm:
+        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def memory(args, scratch):
+    few, most = args.rows or 120_000, {}
+    for rows in (few, 10 * few) * args.runs:
+        path = os.path.join(scratch, f"{rows}.csv")
+        if not os.path.exists(path):
+            generate(path, "--rows", str(rows))
+        place = Place(args)
+        with contextlib.ExitStack() as stack:
+            processes = {"supervisor": stack.enter_context(supervisor(place.options(), ENSEMBLE__SUPERVISOR__ROOTS=scratch))}
+            for number in range(2):
+                processes[f"w{number}"] = stack.enter_context(worker(place.options(), number, "--validators", "1"))
+            sampler = Sampler(lambda: {name: resident(process) for name, process in processes.items()}, 0.02)
+            sampler.start()
+            done = submit(path, "--by-path")
+            seen = sampler.end()
+        place.drop()
+        print(f"{rows} rows, {done['shards']} shards, {done['seconds']:.1f} s", flush=True)
+        for name in processes:
+            values = [saw[name] for _, saw in seen]
+            most.setdefault((name, rows), []).append(max(values))
+            print(f"  {name}: {max(values):.0f} MiB at most, median {statistics.median(values):.0f}", flush=True)
+    for name in processes:
+        before, after = (statistics.median(most[name, rows]) for rows in (few, 10 * few))
+        print(f"{name}: {before:.0f} MiB, {after:.0f} MiB for ten times the rows: {after / before:.2f} times")
+
+
 def main():
-    measures = {"link": link, "scaling": scaling, "gold": gold, "upload": upload}
+    measures = {"link": link, "scaling": scaling, "gold": gold, "upload": upload, "memory": memory}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("measure", choices=measures)
     parser.add_argument("--uri", default="mongodb://127.0.0.1:27017/?replicaSet=rs0")

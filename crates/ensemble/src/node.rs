@@ -91,12 +91,13 @@ pub(crate) async fn spawn_workers(
     count: usize,
 ) -> Result<Vec<WorkerHandle>, Failure> {
     let committer = committer(stores);
+    let credit_bytes = settings.credit_bytes().map_err(Failure::could_not_start)?;
     let mut workers = Vec::with_capacity(count);
     for i in 1..=count {
         let (theirs, ours) = in_process();
         let args = WorkerArgs {
             id: format!("local-{i}"),
-            credit_bytes: settings.workers.credit_bytes / count as u64,
+            credit_bytes: credit_bytes / count as u64,
             validators: NonZeroUsize::new(settings.workers.validators).unwrap_or(NonZeroUsize::MIN),
             check_hashes: false,
             source_roots: Vec::new(),

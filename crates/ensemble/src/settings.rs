@@ -18,6 +18,13 @@ pub(crate) use servers::{KafkaSettings, MongodbSettings};
 /// The commented defaults.
 const DEFAULTS: &str = include_str!("../../../config/default.toml");
 
+/// What workers hold on an embedded store, where the shards in flight are committed together: half of it takes a tenth to a
+/// fifth more time.
+const EMBEDDED_CREDIT: u64 = 32 << 20;
+/// On MongoDB two shards have work for all commands that may be under way. Four times as much takes more than twice the
+/// memory and is no faster.
+const MONGODB_CREDIT: u64 = 8 << 20;
+
 /// All settings as they are written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -68,7 +75,8 @@ pub(crate) struct JobSettings {
 pub(crate) struct WorkersSettings {
     pub(crate) count: usize,
     pub(crate) validators: usize,
-    pub(crate) credit_bytes: u64,
+    /// 0 is what suits the store, see [`Settings::credit_bytes`].
+    credit_bytes: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -177,7 +185,9 @@ impl Settings {
         bounds("job.read_ahead_bytes", self.job.read_ahead_bytes, 65_536, 1 << 30)?;
         bounds("workers.count", self.workers.count as u64, 0, 256)?;
         bounds("workers.validators", self.workers.validators as u64, 1, 256)?;
-        bounds("workers.credit_bytes", self.workers.credit_bytes, 65_536, 1 << 32)?;
+        if self.workers.credit_bytes > 0 {
+            bounds("workers.credit_bytes", self.workers.credit_bytes, 65_536, 1 << 32)?;
+        }
         bounds("supervisor.office_lease_ms", self.supervisor.office_lease_ms, 500, 600_000)?;
         bounds("supervisor.grace_ms", self.supervisor.grace_ms, 0, 3_600_000)?;
         bounds("supervisor.keep_uploads_ms", self.supervisor.keep_uploads_ms, 1000, 31_536_000_000)?;
@@ -200,6 +210,18 @@ impl Settings {
     pub(crate) fn worker_count(&self) -> NonZeroUsize {
         NonZeroUsize::new(self.workers.count)
             .unwrap_or_else(|| std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN))
+    }
+
+    /// How many bytes of shards the workers of this process hold together.
+    ///
+    /// # Errors
+    /// Where nothing is said of it and the store's URL is wrong.
+    pub(crate) fn credit_bytes(&self) -> Result<u64, SettingsError> {
+        match (self.workers.credit_bytes, self.store_place()?) {
+            (0, StorePlace::Embedded(_)) => Ok(EMBEDDED_CREDIT),
+            (0, StorePlace::Mongodb(_)) => Ok(MONGODB_CREDIT),
+            (bytes, _) => Ok(bytes),
+        }
     }
 
     /// How long a lease holds.

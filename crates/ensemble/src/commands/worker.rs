@@ -50,7 +50,7 @@ async fn work(settings: &Settings, validators: NonZeroUsize) -> Result<ExitCode,
     let worker = RemoteWorker {
         supervisors: settings.worker.supervisor.split(',').map(|url| url.trim().to_owned()).collect(),
         id: id.clone(),
-        credit_bytes: settings.workers.credit_bytes,
+        credit_bytes: settings.credit_bytes().map_err(Failure::could_not_start)?,
         validators,
         source_roots: roots.iter().map(ToString::to_string).collect(),
         committer: committer(&stores),

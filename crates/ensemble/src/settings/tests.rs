@@ -61,6 +61,16 @@ fn urls_choose_the_store_and_the_log() {
 }
 
 #[test]
+fn workers_hold_what_suits_the_store_or_what_is_said() {
+    let credit = |values: &[(&'static str, &str)]| with(values).unwrap().credit_bytes().unwrap();
+    assert_eq!(credit(&[]), 33_554_432);
+    assert_eq!(credit(&[("store.url", "mongodb://localhost")]), 8_388_608);
+    assert_eq!(credit(&[("store.url", "mongodb://localhost"), ("workers.credit_bytes", "65536")]), 65_536);
+    let error = with(&[("workers.credit_bytes", "65535")]).unwrap_err().to_string();
+    assert!(error.contains("workers.credit_bytes") && error.contains("from 65536"), "{error}");
+}
+
+#[test]
 fn a_store_on_mongodb_needs_a_place_for_events() {
     let error = with(&[("store.url", "mongodb://localhost")]).unwrap().events_place().unwrap_err();
     assert!(matches!(error, SettingsError::NoEvents), "{error}");

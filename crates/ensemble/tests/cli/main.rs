@@ -10,6 +10,7 @@ mod jobs;
 mod kills;
 mod machine;
 mod matrix;
+mod memory;
 mod objects;
 mod oracle;
 mod processes;

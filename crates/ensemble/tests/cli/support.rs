@@ -209,6 +209,14 @@ impl Running {
         self.child.try_wait().unwrap().is_none()
     }
 
+    /// The most memory that it has taken so far, in bytes; `None` where it has ended, or on systems without `/proc`.
+    #[allow(dead_code, reason = "not all suites measure")]
+    pub(crate) fn most_memory(&self) -> Option<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        Some(most.trim().trim_end_matches(" kB").parse::<u64>().ok()? << 10)
+    }
+
     /// Sends a signal by its name.
     pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap();

@@ -25,9 +25,10 @@ pub struct KafkaOptions {
     /// How long an event may be on its way before its append fails; 0.1 to 900 s. It has to be shorter than the lease on
     /// a shard, so that a worker hears of it while the shard is still its own. Default 10 s.
     pub delivery_timeout: Duration,
-    /// How many bytes of events may wait for the brokers, before compression; 64 KiB to 2 GiB. Default 64 MiB.
+    /// How many bytes of events may wait for the brokers, before compression and without headers; 64 KiB to 2 GiB. In
+    /// memory an event takes two to three times as much. Default 16 MiB.
     pub queue_bytes: u64,
-    /// How many events may wait for the brokers; 1 to 10,000,000. Default 100,000.
+    /// How many events may wait for the brokers; 1 to 10,000,000. Default 20,000.
     pub queue_messages: u32,
     /// The largest event, with its key and headers, before compression; 1,000 to 1,000,000,000 bytes. Topics that are
     /// made here take it; other topics have to (`max.message.bytes`). Default 1,000,000.
@@ -49,8 +50,8 @@ impl KafkaOptions {
             security: Security::default(),
             connect_timeout: Duration::from_secs(10),
             delivery_timeout: Duration::from_secs(10),
-            queue_bytes: 64 << 20,
-            queue_messages: 100_000,
+            queue_bytes: 16 << 20,
+            queue_messages: 20_000,
             max_message_bytes: 1_000_000,
             create_topics: true,
             partitions: None,
