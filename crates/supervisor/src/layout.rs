@@ -1,9 +1,14 @@
-//! Which contract a silver collection was built under.
+//! Which contract a silver collection was built under, and what the names of a store stand for.
+
+mod names;
 
 use std::time::Duration;
 
 use ensemble_contract::Contract;
 use ensemble_store::{Document, DocumentKind, Epoch, Retry, Stamp, Store, StoreError, SystemClock};
+
+pub use self::names::NameUse;
+use self::names::Names;
 
 /// How long a layout that another process is writing may take to be readable.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -25,18 +30,35 @@ pub enum LayoutError {
         /// What differs.
         what: &'static str,
     },
+    /// A name of the contract stands for something else in this store.
+    #[error(
+        "{name} is to be {wanted}, and in this store it is {stands_for}; rename it in the contract, or name another \
+         store with --store"
+    )]
+    Taken {
+        /// The name.
+        name: String,
+        /// What the contract calls so.
+        wanted: NameUse,
+        /// What is called so in the store.
+        stands_for: NameUse,
+    },
 }
 
-/// Checks that the contract has the columns, key, keep and views that its silver collection was built under, and notes
-/// them down where the collection is new; then it is ready for claims. Rules may differ: they decide about new rows
-/// only.
+/// Checks that the contract has the columns, key, keep and views that its silver collection was built under, and that its
+/// names stand for nothing else; notes both down where they are new. Then the collection is ready for claims. Rules may
+/// differ: they decide about new rows only. A contract that is refused leaves nothing behind, unless another one of the
+/// same moment has taken its names.
 ///
 /// # Errors
-/// Where they differ, or those of the store.
+/// Where they differ or a name is taken, or those of the store.
 pub async fn check_layout(store: &dyn Store, contract: &Contract) -> Result<(), LayoutError> {
     let id = format!("layout/{}", contract.silver);
     let mine = describe(contract);
     let mut retry = Retry::within(&SystemClock, PATIENCE);
+    // Looked at before anything is written: a refused contract must leave no layout, from which its corrected self would
+    // differ.
+    Names::read(store).await?.1.add(contract)?;
     loop {
         if let Some(stored) = store.document(DocumentKind::Counter, &id).await? {
             compare(contract, &mine, &String::from_utf8_lossy(&stored.body))?;
@@ -50,6 +72,7 @@ pub async fn check_layout(store: &dyn Store, contract: &Contract) -> Result<(), 
         }
         retry.pause("the layout that another process has written is not durable yet").await?;
     }
+    Names::keep(store, contract, &mut retry).await?;
     let columns: Vec<String> = contract.columns.iter().map(|c| c.name.clone()).collect();
     Ok(store.declare_silver(&contract.silver, &columns).await?)
 }

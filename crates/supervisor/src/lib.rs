@@ -40,7 +40,7 @@ pub use explain::{
 };
 pub use gold_state::{Covered, GoldState};
 pub use handle::{JobHandle, SupervisorHandle, SupervisorOptions};
-pub use layout::{LayoutError, check_layout};
+pub use layout::{LayoutError, NameUse, check_layout};
 pub use leadership::{Candidate, Term};
 pub use ledger::settled_totals;
 pub use office::Office;

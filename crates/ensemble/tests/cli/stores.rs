@@ -86,6 +86,29 @@ fn a_store_of_another_contract_refuses_a_changed_one() {
 }
 
 #[test]
+fn two_contracts_of_a_store_share_no_view() {
+    let place = Place::with_things();
+    place.write("in.csv", "id,name,score\n1,a,1\n2,b,11\n");
+    place.json("run in.csv --contract things.toml --store s");
+    let others = THINGS.replace("\"things\"", "\"others\"");
+    place.write("others.toml", &others);
+    place.run("run in.csv --contract others.toml --store s").says(
+        2,
+        "by_score is to be a view of others, and in this store it is a view of things; rename it in the contract, or \
+         name another store with --store",
+    );
+    // What was refused has left nothing behind.
+    place.write("others.toml", others.replace("by_score", "others_by_score"));
+    assert_eq!(place.json("run in.csv --contract others.toml --store s")["accepted"], 2);
+    place.assert_verified("s");
+    let silver_as_view = others.replace("by_score", "things").replace("silver = \"others\"", "silver = \"third\"");
+    place.write("others.toml", silver_as_view);
+    place
+        .run("run in.csv --contract others.toml --store s")
+        .says(2, "things is to be a view of third, and in this store it is a silver collection");
+}
+
+#[test]
 fn names_that_a_store_does_not_have_are_told_with_those_that_it_has() {
     let place = Place::with_things();
     place.write("in.csv", "id,name,score\n1,a,1\n");

@@ -103,8 +103,7 @@ impl Desk {
         for job in collections.iter().filter(is_wanted) {
             let views = views_of(job)?;
             known.extend(views.names().map(str::to_owned));
-            let is_later = found.as_ref().is_none_or(|(other, _): &(&Arc<JobRecord>, Views)| other.number < job.number);
-            if is_later && views.names().any(|name| name == request.view) {
+            if views.names().any(|name| name == request.view) {
                 found = Some((job, views));
             }
         }
