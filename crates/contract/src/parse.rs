@@ -17,6 +17,8 @@ use crate::model::{Column, ColumnType, Contract, Keep, Limits, UnknownColumns, V
 const KEYS: [&str; 9] =
     ["name", "key", "keep", "silver", "bronze", "unknown_columns", "null_tokens", "limits", "columns"];
 const GOLD: &str = "gold";
+/// Every store keeps this collection ready.
+const BUILTIN_BRONZE: &str = "spotify_raw";
 const KEEP: [(&str, Keep); 2] = [("first", Keep::First), ("last", Keep::Last)];
 const UNKNOWN: [(&str, UnknownColumns); 3] =
     [("ignore", UnknownColumns::Ignore), ("keep", UnknownColumns::Keep), ("reject", UnknownColumns::Reject)];
@@ -45,7 +47,7 @@ impl Contract {
         let key = key(&root.needed("key")?, &columns)?;
         let (silver, bronze) = collections(&root, &name)?;
         let views: Vec<View> = match root.get(GOLD) {
-            Some(field) => gold::views(&field, &columns, &[&silver, &bronze])?,
+            Some(field) => gold::views(&field, &columns, &[&silver, &bronze, BUILTIN_BRONZE])?,
             None => Vec::new(),
         };
         bound_key_texts(&mut columns, key, &views);
@@ -108,6 +110,9 @@ fn collection_rule(name: &str) -> Option<&'static str> {
     let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
     if name.is_empty() || name.len() > 100 || !name.bytes().all(fits) {
         return Some("only letters, digits, _ and - are allowed, 1 to 100 of them");
+    }
+    if name == "rejected_rows" {
+        return Some("the dead letters of all contracts are there");
     }
     name.starts_with("ensemble_").then_some("names that begin with ensemble_ are kept for the program itself")
 }

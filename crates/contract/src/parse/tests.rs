@@ -267,6 +267,10 @@ fn a_contract_error_names_its_place_and_what_was_meant() {
             "t.toml:3:10: \"ensemble_jobs\" cannot be the name of a collection: names that begin with ensemble_ are kept for the program itself",
         ),
         (
+            format!("{head}bronze = \"rejected_rows\"\n{columns}"),
+            "t.toml:3:10: \"rejected_rows\" cannot be the name of a collection: the dead letters of all contracts are there",
+        ),
+        (
             format!("{head}silver = \"s\"\nbronze = \"s\"\n{columns}"),
             "t.toml:4:10: \"s\" is taken already, by silver; every collection needs a name of its own",
         ),
@@ -376,6 +380,14 @@ fn a_view_error_names_its_place_and_what_was_meant() {
         (
             r#"clean = { by = ["id"] }"#,
             r#"t.toml:12:1: "clean" is taken already, by silver or bronze; every collection needs a name of its own"#,
+        ),
+        (
+            r#"spotify_raw = { by = ["id"] }"#,
+            r#"t.toml:12:1: "spotify_raw" is taken already, by silver or bronze; every collection needs a name of its own"#,
+        ),
+        (
+            r#"rejected_rows = { by = ["id"] }"#,
+            r#"t.toml:12:1: "rejected_rows" cannot be the name of a view: the dead letters of all contracts are there"#,
         ),
     ] {
         assert_eq!(view_complaint(view), message, "{view}");
