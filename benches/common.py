@@ -8,9 +8,9 @@ RELEASE = os.path.join(os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "ta
 ENSEMBLE = os.path.join(RELEASE, "ensemble")
 
 
-def generate(path, *options):
+def generate(path, *options, ensemble=ENSEMBLE):
     with open(path, "wb") as out:
-        subprocess.run([ENSEMBLE, "generate", *options], stdout=out, check=True)
+        subprocess.run([ensemble, "generate", *options], stdout=out, check=True)
 
 
 def with_database(uri, database):

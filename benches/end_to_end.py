@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+from common import ENSEMBLE, ROOT, generate
 
 
 def timed(command, **options):
@@ -30,11 +30,6 @@ def timed(command, **options):
     if process.returncode:
         sys.exit(f"{command} ended with {process.returncode}")
     return time.perf_counter() - begun, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
-
-
-def generate(ensemble, rows, path):
-    with open(path, "wb") as out:
-        subprocess.run([ensemble, "generate", "--rows", str(rows)], stdout=out, check=True)
 
 
 def show(name, runs):
@@ -50,13 +45,13 @@ def main():
     parser.add_argument("--csv")
     parser.add_argument("--large", action="store_true")
     parser.add_argument("--verify", action="store_true")
-    parser.add_argument("--ensemble", default=os.path.join(ROOT, "target/release/ensemble"))
+    parser.add_argument("--ensemble", default=ENSEMBLE)
     args = parser.parse_args()
 
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR")) as scratch:
         path = args.csv or os.path.join(scratch, "tracks.csv")
         if not args.csv:
-            generate(args.ensemble, args.rows, path)
+            generate(path, "--rows", str(args.rows), ensemble=args.ensemble)
         store, peer_out = os.path.join(scratch, "store"), os.path.join(scratch, "polars")
 
         def load(file=path):
@@ -81,7 +76,7 @@ def main():
             print(f"\nverify / run: {verify / wall:.2f}")
         if args.large:
             large = os.path.join(scratch, "large.csv")
-            generate(args.ensemble, args.rows * 10, large)
+            generate(large, "--rows", str(args.rows * 10), ensemble=args.ensemble)
             big_wall, _, big_rss = load(large)
             print(f"\nten times the rows: {big_wall:.1f} s ({big_wall / wall:.2f} ×), {big_rss:.0f} MiB ({big_rss / rss:.2f} ×)")
 

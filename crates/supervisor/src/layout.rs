@@ -7,6 +7,8 @@ use std::time::Duration;
 use ensemble_contract::Contract;
 use ensemble_store::{Document, DocumentKind, Epoch, Retry, Stamp, Store, StoreError, SystemClock};
 
+use crate::SupervisorError;
+
 pub use self::names::NameUse;
 use self::names::Names;
 
@@ -19,6 +21,9 @@ pub enum LayoutError {
     /// The store refused.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The names of the store cannot be read.
+    #[error(transparent)]
+    Names(#[from] SupervisorError),
     /// The collection was built under other columns, another key, keep or views.
     #[error(
         "the silver collection {silver} of this store was built under another contract ({what} differ); \
@@ -58,7 +63,7 @@ pub async fn check_layout(store: &dyn Store, contract: &Contract) -> Result<(), 
     let mut retry = Retry::within(&SystemClock, PATIENCE);
     // Looked at before anything is written: a refused contract must leave no layout, from which its corrected self would
     // differ.
-    Names::read(store).await?.1.add(contract)?;
+    let has_new_names = Names::read(store).await?.1.add(contract)?;
     loop {
         if let Some(stored) = store.document(DocumentKind::Counter, &id).await? {
             compare(contract, &mine, &String::from_utf8_lossy(&stored.body))?;
@@ -72,7 +77,9 @@ pub async fn check_layout(store: &dyn Store, contract: &Contract) -> Result<(), 
         }
         retry.pause("the layout that another process has written is not durable yet").await?;
     }
-    Names::keep(store, contract, &mut retry).await?;
+    if has_new_names {
+        Names::keep(store, contract, &mut retry).await?;
+    }
     let columns: Vec<String> = contract.columns.iter().map(|c| c.name.clone()).collect();
     Ok(store.declare_silver(&contract.silver, &columns).await?)
 }

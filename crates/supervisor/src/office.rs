@@ -190,7 +190,7 @@ impl Office {
     }
 }
 
-fn encode<T: Serialize>(id: &str, body: &T) -> Result<Bytes, SupervisorError> {
+pub(crate) fn encode<T: Serialize>(id: &str, body: &T) -> Result<Bytes, SupervisorError> {
     let body = serde_json::to_vec(body);
     body.map(Into::into).map_err(|e| SupervisorError::Document { what: id.to_owned(), reason: e.to_string() })
 }

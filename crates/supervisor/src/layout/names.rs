@@ -7,10 +7,11 @@ use std::{
 };
 
 use ensemble_contract::Contract;
-use ensemble_store::{Document, DocumentKind, Epoch, Retry, Stamp, Store, StoreError};
+use ensemble_store::{Document, DocumentKind, Epoch, Retry, Stamp, Store};
 use serde::{Deserialize, Serialize};
 
 use super::LayoutError;
+use crate::{SupervisorError, office};
 
 const DOCUMENT: &str = "names";
 
@@ -43,13 +44,9 @@ pub(super) struct Names(BTreeMap<String, NameUse>);
 
 impl Names {
     /// The names as they are stored, and the stamp of their document.
-    pub(super) async fn read(store: &dyn Store) -> Result<(Option<Stamp>, Self), StoreError> {
-        let Some(Document { stamp, body, .. }) = store.document(DocumentKind::Counter, DOCUMENT).await? else {
-            return Ok((None, Self::default()));
-        };
-        let names = serde_json::from_slice(&body)
-            .map_err(|e| StoreError::Corrupt { what: "what names stand for".to_owned(), reason: e.to_string() })?;
-        Ok((Some(stamp), names))
+    pub(super) async fn read(store: &dyn Store) -> Result<(Option<Stamp>, Self), SupervisorError> {
+        let stored = office::read(store, DocumentKind::Counter, DOCUMENT).await?;
+        Ok(stored.map_or_else(Default::default, |(stamp, names)| (Some(stamp), names)))
     }
 
     /// Adds a contract's names; whether any is new.
@@ -84,10 +81,11 @@ impl Names {
             }
             // Of epoch 0, as the layout: contracts come from no supervisor in particular.
             let version = stamp.map_or(1, |stamp| stamp.version + 1);
-            let body = serde_json::to_vec(&names)
-                .map_err(|e| StoreError::Corrupt { what: "what names stand for".to_owned(), reason: e.to_string() })?;
-            let document =
-                Document { id: DOCUMENT.to_owned(), stamp: Stamp { epoch: Epoch(0), version }, body: body.into() };
+            let document = Document {
+                id: DOCUMENT.to_owned(),
+                stamp: Stamp { epoch: Epoch(0), version },
+                body: office::encode(DOCUMENT, &names)?,
+            };
             if store.write_document(DocumentKind::Counter, stamp, &document).await? {
                 return Ok(());
             }

@@ -86,6 +86,7 @@ impl Desk {
     pub(super) async fn check_contract(&self, contract: &Contract) -> Result<(), Status> {
         check_layout(&*self.store, contract).await.map_err(|e| match e {
             LayoutError::Store(e) => refused(e.into()),
+            LayoutError::Names(e) => refused(e),
             e => Refusal::WrongState.status(e),
         })
     }
